@@ -1,0 +1,160 @@
+package announce
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Message is an announcement shaped for one channel and language, frozen: what was previewed is what is sent.
+type Message struct {
+	Key          string    `json:"key"` // the delivery's ID; equal on every repeat
+	Announcement ID        `json:"announcement"`
+	Rev          int       `json:"rev"`
+	Kind         Kind      `json:"kind"`
+	Language     Language  `json:"language"`
+	Subject      string    `json:"subject"`           // one line, plain
+	Summary      string    `json:"summary,omitempty"` // one or two sentences, plain
+	Text         string    `json:"text"`              // the whole post; Markdown when Limits.Markdown, else plain
+	HTML         string    `json:"html,omitempty"`    // when Limits.HTML; may hold UnsubscribeMark
+	Link         string    `json:"link,omitempty"`    // where to read more; already in Text unless the template left it out
+	Images       []Picture `json:"images,omitempty"`  // at most Limits.Images
+	Event        *Event    `json:"event,omitempty"`   // for calendars
+	Topics       []string  `json:"topics,omitempty"`
+	Versions     []Version `json:"versions,omitempty"`    // when Limits.Multilingual: every language, the default first
+	Created      time.Time `json:"created_at"`            // of the announcement
+	Updated      time.Time `json:"updated_at"`            // of this revision
+	To           string    `json:"to,omitempty"`          // the address, on a personal channel
+	Unsubscribe  string    `json:"unsubscribe,omitempty"` // the person's own link; replaces UnsubscribeMark
+	Date         time.Time `json:"date,omitzero"`         // when the delivery first became due; equal on every repeat
+}
+
+// UnsubscribeMark stands in Text and HTML where the person's own Unsubscribe link goes. It survives HTML and URL escaping unchanged.
+const UnsubscribeMark = "https://unsubscribe.invalid/crieur"
+
+// Version is a message in one of its languages.
+type Version struct {
+	Language Language `json:"language"`
+	Subject  string   `json:"subject"`
+	Summary  string   `json:"summary,omitempty"`
+	Text     string   `json:"text"` // plain
+	HTML     string   `json:"html"`
+}
+
+// Picture is an image for readers of one language. Data is set when it was uploaded rather than linked.
+type Picture struct {
+	URL  string `json:"url,omitempty"`
+	Data []byte `json:"data,omitempty"`
+	Type string `json:"type,omitempty"` // media type of Data
+	Alt  string `json:"alt"`
+}
+
+// Receipt is what a channel needs to amend or retract a post (ID), and where a person can see it (URL).
+type Receipt struct {
+	ID  string    `json:"id,omitempty"`
+	URL string    `json:"url,omitempty"`
+	At  time.Time `json:"at,omitzero"`
+}
+
+// Limits says what a channel takes, and what repeating a call means there.
+type Limits struct {
+	Text     int              // most units of Text; 0: no limit
+	Measure  func(string) int // how the platform counts units; nil: code points
+	Links    bool             // Text may hold links; when false the template leaves them out
+	Markdown bool             // Text is Markdown that the channel translates; when false Text is plain
+	HTML     bool             // the channel takes HTML beside Text
+	Images   int              // most images; 0: none
+	Alt      int              // most code points of an image's text alternative; 0: no limit
+
+	Personal     bool // one delivery per subscriber
+	Multilingual bool // one delivery carries every language
+
+	Idempotent  time.Duration // how long after the first call the same key is safe to repeat; 0: never; Forever: a stable object ID
+	Again       int           // how often a lost call may be repeated although nobody can look: receivers drop the copy by its key
+	FreshAmends bool          // an amend makes a new object, so a lost amend is as grave as a lost publish
+
+	Pace       time.Duration // least time between two calls; 0: none
+	Concurrent int           // most calls at once; 0: one
+}
+
+// Forever is the Idempotent of a channel whose objects have stable IDs.
+const Forever = time.Duration(math.MaxInt64)
+
+// Publisher puts one message on one channel. Safe for concurrent use. One call has one side effect.
+// Every error it returns is an *Error.
+type Publisher interface {
+	Name() string // the channel: "slack", whatever the account
+	Limits() Limits
+	Publish(context.Context, Message) (Receipt, error)
+}
+
+// Amender replaces what a receipt stands for by a message. It may be repeated unless Limits.FreshAmends.
+type Amender interface {
+	Amend(context.Context, Receipt, Message) (Receipt, error)
+}
+
+// Retracter takes away what a receipt stands for. It may be repeated; something already gone is success.
+type Retracter interface {
+	Retract(context.Context, Receipt) error
+}
+
+// Finder tells whether a message appeared at or after since. False without an error means: looked, and it was not there.
+type Finder interface {
+	Find(ctx context.Context, m Message, since time.Time) (Receipt, bool, error)
+}
+
+// Checker looks at the account without changing anything: for `crieur doctor`.
+type Checker interface {
+	Check(context.Context) (Report, error)
+}
+
+// Report is what a Checker saw. Findings are worth a person's attention; none means all is well.
+type Report struct {
+	Identity string    `json:"identity,omitempty"` // who the platform says we are
+	Expires  time.Time `json:"expires,omitzero"`   // of the credentials; zero: never or not known
+	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Finding is something wrong or soon wrong, and what to do about it.
+type Finding struct {
+	Severe bool   `json:"severe"` // publishing will fail
+	What   string `json:"what"`
+	Do     string `json:"do"`
+}
+
+// Outcome answers one question: may I do this again?
+type Outcome int
+
+// The outcomes of a failed call.
+const (
+	Ambiguous   Outcome = iota // it may have happened: never repeat it blindly
+	Temporary                  // it did not happen: try later
+	RateLimited                // it did not happen: the whole channel waits RetryAfter; no attempt is counted
+	Permanent                  // it did not happen and will not until a person changes something
+)
+
+func (o Outcome) String() string {
+	return [...]string{"ambiguous", "temporary", "rate limited", "permanent"}[o]
+}
+
+// Error is how a publisher says that a call did not succeed.
+type Error struct {
+	Outcome    Outcome
+	Stop       bool          // the account is at fault (dead token, no credit): its deliveries wait, a person is told once
+	Gone       bool          // this address is dead; the message is fine
+	RetryAfter time.Duration // with RateLimited: how long the channel waits; 0: not said
+	Field      string        // the field of the message at fault, when one is
+	Status     string        // what the platform answered, shortly: "403", "550 5.1.1"
+	Fault      string        // for the console: who, what, what to do next
+	Err        error         // the cause, for errors.Is; its text is not shown
+}
+
+func (e *Error) Error() string {
+	if e.Status != "" {
+		return fmt.Sprintf("%s (%s)", e.Fault, e.Status)
+	}
+	return e.Fault
+}
+
+func (e *Error) Unwrap() error { return e.Err }
