@@ -1,0 +1,227 @@
+// Package broadcast is the one service of Crieur: it previews, accepts, amends, retracts and settles announcements,
+// and carries each delivery to its channel. The store is the record; the queue only nudges.
+package broadcast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+	"github.com/crieur/crieur/queue"
+	"github.com/crieur/crieur/templates"
+)
+
+// Account is one configured place to publish.
+type Account struct {
+	Name      string // slack, slack@partners
+	Publisher announce.Publisher
+	Language  announce.Language // of its posts; empty: the announcement's default
+}
+
+// Options are what a Service works with. All but the durations, Point and Metrics are required.
+type Options struct {
+	Store     *store.DB
+	Queue     *queue.Queue
+	Templates *templates.Set
+	Accounts  []Account
+	Site      announce.Site
+	Log       *slog.Logger
+	Metrics   *Metrics
+
+	Undo      time.Duration // before the first call, unless the announcement says otherwise
+	SettleGap time.Duration // between two looks for a lost call; 0: 60 s
+	Grace     time.Duration // for calls under way when Run is told to stop; 0: 25 s
+	Lease     time.Duration // longest a call may take; 0: 90 s
+
+	Point func(string) // called at each named point of a delivery's life; nil: nothing. For fault tests
+}
+
+// Service is the broadcast service. Safe for concurrent use.
+type Service struct {
+	Options
+	accounts map[string]account
+	wake     chan struct{}
+	running  sync.Map // idempotency keys of submissions under way
+}
+
+type account struct {
+	Account
+	ability
+}
+
+// New returns a service that publishes on the given accounts. Nothing is called before Run.
+func New(o Options) *Service {
+	if o.SettleGap == 0 {
+		o.SettleGap = time.Minute
+	}
+	if o.Grace == 0 {
+		o.Grace = 25 * time.Second
+	}
+	if o.Lease == 0 {
+		o.Lease = 90 * time.Second
+	}
+	if o.Point == nil {
+		o.Point = func(string) {}
+	}
+	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1)}
+	for _, a := range o.Accounts {
+		s.accounts[a.Name] = account{a, abilityOf(a.Publisher)}
+	}
+	return s
+}
+
+// The points of a delivery's life at which a fault test may strike.
+const (
+	AfterCommit  = "after-commit"  // accepted, nobody told
+	AfterEnqueue = "after-enqueue" // nudged
+	AfterIntent  = "after-intent"  // the call is on record, nothing sent
+	AfterCall    = "after-call"    // the platform did it, the result is not on record
+	AfterResult  = "after-result"  // the result is on record
+)
+
+// Points lists the points in the order of a delivery's life.
+func Points() []string {
+	return []string{AfterCommit, AfterEnqueue, AfterIntent, AfterCall, AfterResult}
+}
+
+// ErrRunning means that a request with the same idempotency key has not ended yet.
+var ErrRunning = errors.New("a request with this Idempotency-Key is still running; wait for its answer, then repeat it")
+
+// names lists the accounts that are switched on, as organisers name them.
+func (s *Service) names() []string {
+	names := make([]string, len(s.Accounts))
+	for i, a := range s.Accounts {
+		names[i] = a.Name
+	}
+	return names
+}
+
+func (s *Service) rules(now time.Time) announce.Rules {
+	r := announce.Rules{Now: now, Zone: s.Site.Zone, Accounts: s.names(), Undo: s.Undo}
+	if len(s.Site.Languages) > 0 {
+		r.Language = s.Site.Languages[0]
+	}
+	return r
+}
+
+// Channel describes an account to people and programs.
+type Channel struct {
+	Name     string            `json:"name"`
+	Channel  string            `json:"channel"`
+	Language announce.Language `json:"language,omitempty"`
+	Personal bool              `json:"personal"`
+	Amend    bool              `json:"amend" doc:"Posts can be edited in place."`
+	Retract  bool              `json:"retract" doc:"Posts can be taken back."`
+	Find     bool              `json:"find" doc:"A post whose answer was lost can be looked up."`
+	Repeat   bool              `json:"idempotent" doc:"Repeating a call with the same key has one effect."`
+	Text     int               `json:"text_limit,omitempty" doc:"Most units of text, as the platform counts; absent: no limit."`
+	Images   int               `json:"images" doc:"Most images in a post."`
+	Pace     float64           `json:"pace_seconds,omitempty" doc:"Least seconds between two posts."`
+	State    string            `json:"state" enum:"ready,paused,stopped"`
+	Until    *time.Time        `json:"paused_until,omitempty"`
+	Fault    string            `json:"fault,omitempty" doc:"Why it is paused or stopped, and what to do."`
+}
+
+// Channels describes every account, in the order of the configuration.
+func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
+	states, err := s.Store.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Store.Now()
+	var out []Channel
+	for _, x := range s.Accounts {
+		a := s.accounts[x.Name]
+		c := Channel{
+			Name: a.Name, Channel: a.Publisher.Name(), Language: a.Language, Personal: a.Personal,
+			Amend: a.ability.Amend, Retract: a.ability.Retract, Find: a.Find, Repeat: a.Idempotent > 0,
+			Text: a.Limits.Text, Images: a.Images, Pace: a.Pace.Seconds(), State: "ready",
+		}
+		if i := slices.IndexFunc(states, func(st store.AccountState) bool { return st.Account == a.Name }); i >= 0 {
+			st := states[i]
+			switch {
+			case st.Stopped:
+				c.State, c.Fault = "stopped", st.Fault
+			case st.PausedUntil.After(now):
+				c.State, c.Until, c.Fault = "paused", &st.PausedUntil, st.Fault
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// Left is a post that was already out, or on its way, when publishing was stopped.
+type Left struct {
+	Announcement announce.ID    `json:"announcement"`
+	Title        string         `json:"title"`
+	Channel      string         `json:"channel"`
+	State        announce.State `json:"state"`
+	URL          string         `json:"url,omitempty"`
+	People       int            `json:"people,omitempty" doc:"On a personal channel: how many got it."`
+}
+
+// Stop freezes all publishing, on every server of this database, until Resume. Calls under way end by themselves.
+// It returns what already left of the announcements accepted within the last day.
+func (s *Service) Stop(ctx context.Context, actor, why string) ([]Left, error) {
+	if err := s.Store.Stop(ctx, actor, why); err != nil {
+		return nil, err
+	}
+	s.Log.Warn("all publishing is stopped", "actor", actor, "why", why)
+	entries, err := s.Store.Announcements(ctx, "", 100)
+	if err != nil {
+		return nil, err
+	}
+	var left []Left
+	for _, e := range entries {
+		if s.Store.Now().Sub(e.Announcement.Updated) > 24*time.Hour {
+			continue
+		}
+		_, text := e.Announcement.Pick(e.Announcement.Default)
+		rows, err := s.Store.Deliveries(ctx, e.Announcement.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range rows {
+			if d.Shown > 0 || d.Calling != announce.Nothing {
+				left = append(left, Left{e.Announcement.ID, text.Title, d.Account, d.State(), d.Receipt.URL, 0})
+			}
+		}
+		people, err := s.people(ctx, e.Announcement.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range people {
+			if n := p.Counts[announce.Published] + p.Counts[announce.CallingNow] + p.Counts[announce.Unknown]; n > 0 {
+				left = append(left, Left{e.Announcement.ID, text.Title, p.Channel, announce.Published, "", n})
+			}
+		}
+	}
+	return left, nil
+}
+
+// Resume ends a Stop. With an account it lets that account publish again after a fault of its own was mended.
+func (s *Service) Resume(ctx context.Context, actor, account string) error {
+	defer s.nudge()
+	if account == "" {
+		return s.Store.Resume(ctx, actor)
+	}
+	if _, ok := s.accounts[account]; !ok {
+		return announce.Faults{{Field: "channel", Say: fmt.Sprintf("%q is not switched on here", account)}}
+	}
+	return s.Store.ResumeAccount(ctx, account)
+}
+
+// nudge wakes the sweeper.
+func (s *Service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}

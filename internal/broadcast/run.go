@@ -1,0 +1,357 @@
+package broadcast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+	"github.com/crieur/crieur/queue"
+)
+
+// Run carries deliveries to their channels until ctx is done, then waits for the calls under way, at most Options.Grace.
+// Call it once.
+func (s *Service) Run(ctx context.Context) error {
+	calls, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	g, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(s.Grace, cut) })
+	defer stop()
+	g.Go(func() error { s.sweep(ctx); return nil })
+	g.Go(func() error { s.plan(ctx); return nil })
+	g.Go(func() error { s.probe(ctx); return nil })
+	for _, a := range s.accounts {
+		g.Go(func() error {
+			err := s.Queue.Consume(ctx, a.Name, workers(a), func(ctx context.Context, j queue.Job) { s.work(ctx, calls, a, announce.ID(j.Announcement)) })
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("the queue of %s: %w", a.Name, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// workers is how many announcements an account works on at once. Calls on one broadcast account keep their order.
+func workers(a account) int {
+	if a.Personal {
+		return 2
+	}
+	return max(1, a.Concurrent)
+}
+
+// sweep nudges everything that is due and not being worked on, as long as ctx lasts. It is what makes lost nudges harmless.
+func (s *Service) sweep(ctx context.Context) {
+	prune := time.Time{}
+	for ctx.Err() == nil {
+		wait := time.Second
+		jobs, err := s.Store.Due(ctx, 1000)
+		if err == nil && len(jobs) > 0 {
+			nudges := make([]queue.Job, len(jobs))
+			for i, j := range jobs {
+				nudges[i] = queue.Job{Account: j.Account, Announcement: string(j.Announcement)}
+			}
+			err = s.Queue.Enqueue(ctx, nudges...)
+		}
+		if err == nil {
+			var next time.Time
+			if next, err = s.Store.NextDue(ctx); err == nil && !next.IsZero() {
+				wait = min(wait, max(5*time.Millisecond, next.Sub(s.Store.Now())))
+			}
+		}
+		if now := s.Store.Now(); err == nil && now.Sub(prune) > time.Hour {
+			prune = now
+			err = s.Store.Prune(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("the sweep failed; it is repeated", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		case <-time.After(wait):
+		}
+	}
+}
+
+// plan turns audiences into delivery rows, page by page.
+func (s *Service) plan(ctx context.Context) {
+	for ctx.Err() == nil {
+		done, planned, err := s.Store.Plan(ctx, 1000)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("planning failed; it is repeated", "err", err)
+		}
+		if planned > 0 {
+			s.nudge()
+		}
+		if err != nil || done {
+			select {
+			case <-ctx.Done():
+			case <-time.After(250 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// probe lets a stopped account publish again when its channel can tell that the fault is mended. It looks once, at the start.
+func (s *Service) probe(ctx context.Context) {
+	states, err := s.Store.Accounts(ctx)
+	if err != nil {
+		return
+	}
+	for _, st := range states {
+		a, ok := s.accounts[st.Account]
+		c, can := a.Publisher.(announce.Checker)
+		if !st.Stopped || !ok || !can {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		report, err := c.Check(ctx)
+		cancel()
+		if err != nil || severe(report) {
+			continue
+		}
+		if err := s.Store.ResumeAccount(ctx, st.Account); err == nil {
+			s.Log.Info("the account works again", "account", st.Account)
+			s.nudge()
+		}
+	}
+}
+
+func severe(r announce.Report) bool {
+	for _, f := range r.Findings {
+		if f.Severe {
+			return true
+		}
+	}
+	return false
+}
+
+// work makes every call that is due for an announcement on an account. ctx ends the taking of work, calls ends the calls.
+func (s *Service) work(ctx, calls context.Context, a account, id announce.ID) {
+	if !a.Personal {
+		s.drain(ctx, calls, a, id)
+		return
+	}
+	var g sync.WaitGroup
+	for range max(1, a.Concurrent) {
+		g.Go(func() { s.drain(ctx, calls, a, id) })
+	}
+	g.Wait()
+}
+
+// patience is how long a worker waits for an account's pace before it leaves the rest to the sweeper.
+const patience = 2 * time.Second
+
+func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID) {
+	for ctx.Err() == nil {
+		c, ok, err := s.Store.Claim(ctx, a.Name, id, store.ClaimOptions{Owner: "worker", Lease: s.Lease, Pace: a.Pace})
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				s.Log.Warn("no delivery could be claimed; the sweeper tries again", "account", a.Name, "announcement", id, "err", err)
+			}
+			return
+		case ok:
+			s.perform(calls, a, c)
+		case c.Wait > 0 && c.Wait <= patience:
+			select {
+			case <-ctx.Done():
+			case <-time.After(c.Wait):
+			}
+		default:
+			return
+		}
+	}
+}
+
+// perform makes the one call of a claim, or settles a lost one, and records how it ended.
+func (s *Service) perform(calls context.Context, a account, c store.Claim) {
+	if c.Verb == announce.Publish {
+		if why := s.late(calls, c.Delivery.Announcement); why != "" {
+			d := ended(c.Delivery)
+			d.Attempts--
+			d.Rest, d.Fault = announce.Skipped, why
+			s.record(a, c, verdict{Delivery: d})
+			return
+		}
+	}
+	if c.Verb != announce.Settle {
+		s.Point(AfterIntent)
+		s.end(a, c, s.call(calls, a, c, c.Verb, false))
+		return
+	}
+	now := s.Store.Now()
+	switch a.settling(c.Delivery, now) {
+	case repeat:
+		s.end(a, c, s.call(calls, a, c, c.Delivery.Calling, true))
+	case look:
+		s.look(calls, a, c)
+	case again:
+		d := onceMore(c.Delivery, now)
+		if why := s.late(calls, d.Announcement); why != "" {
+			d = c.Delivery
+			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
+		}
+		s.record(a, c, verdict{Delivery: d})
+	case ask:
+		d := c.Delivery
+		d.Rest = announce.Person
+		if d.Fault == "" {
+			d.Fault = "the answer to the call was lost"
+		}
+		s.record(a, c, verdict{Delivery: d})
+	}
+}
+
+// late tells why an announcement is not published any more, or "".
+func (s *Service) late(ctx context.Context, id announce.ID) string {
+	a, _, err := s.Store.Announcement(ctx, id)
+	if err != nil {
+		return "" // it was readable when it was claimed; the call is not held up
+	}
+	now := s.Store.Now()
+	switch {
+	case !a.Expires.IsZero() && !a.Expires.Instant.After(now):
+		return "it expired before it could be published"
+	case a.Event != nil && !a.Kind.AboutPast() && !a.Event.Over().After(now):
+		return "the event was over before it could be published"
+	}
+	return ""
+}
+
+// call makes one call. A panic in a channel counts as a lost call: it may have happened.
+func (s *Service) call(ctx context.Context, a account, c store.Claim, verb announce.Verb, repeat bool) (out call) {
+	out = call{Delivery: c.Delivery, Verb: verb, Repeat: repeat}
+	if repeat {
+		out.Delivery.Attempts++
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Lease*2/3)
+	defer cancel()
+	began := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			s.Log.Error("a channel panicked", "account", a.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			out.Err = &announce.Error{Outcome: announce.Ambiguous, Fault: "the channel crashed while it was called; this is a defect of Crieur, please report it"}
+		}
+		s.Metrics.called(out, a.Publisher.Name(), time.Since(began), s.Store.Now())
+	}()
+	switch verb {
+	case announce.Amend:
+		if p, ok := a.Publisher.(announce.Amender); ok {
+			out.Receipt, out.Err = p.Amend(ctx, c.Delivery.Receipt, c.Message)
+		} else {
+			out.Err = &announce.Error{Outcome: announce.Permanent, Fault: s.cannotAmend(a.Name)}
+		}
+	case announce.Retract:
+		if p, ok := a.Publisher.(announce.Retracter); ok {
+			out.Err = p.Retract(ctx, c.Delivery.Receipt)
+		} else {
+			out.Err = &announce.Error{Outcome: announce.Permanent, Fault: s.cannotRetract(a.Name)}
+		}
+	default:
+		out.Receipt, out.Err = a.Publisher.Publish(ctx, c.Message)
+	}
+	if out.Err == nil {
+		s.Point(AfterCall)
+		if out.Receipt.At.IsZero() {
+			out.Receipt.At = s.Store.Now()
+		}
+	}
+	return out
+}
+
+func (s *Service) end(a account, c store.Claim, done call) {
+	s.record(a, c, a.judge(done, s.Store.Now(), s.SettleGap))
+}
+
+// look reads back whether a lost call had its effect.
+func (s *Service) look(ctx context.Context, a account, c store.Claim) {
+	ctx, cancel := context.WithTimeout(ctx, s.Lease*2/3)
+	defer cancel()
+	since := c.Delivery.First
+	if c.Delivery.Began.Before(since) || since.IsZero() {
+		since = c.Delivery.Began
+	}
+	r, found, err := a.Publisher.(announce.Finder).Find(ctx, c.Message, since.Add(-2*time.Minute))
+	now := s.Store.Now()
+	if err == nil {
+		if found && r.At.IsZero() {
+			r.At = now
+		}
+		s.record(a, c, verdict{Delivery: looked(c.Delivery, r, found, now, s.SettleGap)})
+		return
+	}
+	e := asError(err)
+	d := c.Delivery
+	d.Attempts++
+	d.Fault = "the answer to the call was lost, and looking for it failed: " + e.Error()
+	v := verdict{Delivery: d}
+	switch {
+	case e.Outcome == announce.RateLimited:
+		v.Pause = min(max(e.RetryAfter, time.Second), pauseMost)
+		v.Delivery.Next = now.Add(v.Pause)
+	case e.Stop:
+		v.Stop = e.Error()
+		v.Delivery.Next = now
+	case e.Outcome == announce.Permanent || d.Attempts >= repeatsMost:
+		v.Delivery.Rest = announce.Person
+	default:
+		v.Delivery.Next = now.Add(max(s.SettleGap, backoff(d.Attempts)))
+	}
+	s.record(a, c, v)
+}
+
+// record puts a verdict on record. It outlives the grace period: a result that is known must not be lost.
+func (s *Service) record(a account, c store.Claim, v verdict) {
+	ctx := context.Background()
+	d := v.Delivery
+	for try := range 6 {
+		err := s.save(ctx, a.Name, c.Fence, v)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, store.ErrFenced) {
+			s.Metrics.fenced.Inc()
+			s.Log.Warn("somebody else took over the delivery; this result is dropped", "delivery", d.ID, "account", a.Name)
+			return
+		}
+		s.Log.Error("a result could not be put on record", "delivery", d.ID, "account", a.Name, "try", try+1, "err", err)
+		time.Sleep(time.Duration(math.Pow(2, float64(try))) * 100 * time.Millisecond)
+	}
+	s.Point(AfterResult)
+	level := s.Log.Info
+	if d.Fault != "" {
+		level = s.Log.Warn
+	}
+	if !a.Personal || d.Fault != "" {
+		level("delivery", "account", a.Name, "announcement", d.Announcement, "delivery", d.ID, "verb", c.Verb, "state", d.State(), "fault", d.Fault)
+	}
+}
+
+func (s *Service) save(ctx context.Context, account string, fence int64, v verdict) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if v.Pause > 0 {
+		if err := s.Store.Pause(ctx, account, s.Store.Now().Add(v.Pause), v.Delivery.Fault); err != nil {
+			return err
+		}
+	}
+	if v.Stop != "" {
+		first, err := s.Store.StopAccount(ctx, account, v.Stop)
+		if err != nil {
+			return err
+		}
+		if first {
+			s.Log.Error("the account stopped; its deliveries wait", "account", account, "fault", v.Stop, "do", "mend it, then: crieur resume "+account)
+		}
+	}
+	return s.Store.Record(ctx, fence, v.Delivery)
+}

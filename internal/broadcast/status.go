@@ -1,0 +1,219 @@
+package broadcast
+
+import (
+	"context"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// State is the one word for a whole announcement.
+type State string
+
+// The states of an announcement.
+const (
+	Scheduled      State = "scheduled"
+	Publishing     State = "publishing"
+	Published      State = "published"
+	NeedsAttention State = "needs_attention"
+	Retracted      State = "retracted"
+)
+
+// Status is an announcement with everything that is known of its deliveries.
+type Status struct {
+	ID           announce.ID              `json:"id"`
+	Rev          int                      `json:"rev"`
+	State        State                    `json:"state" enum:"scheduled,publishing,published,needs_attention,retracted"`
+	Title        string                   `json:"title"`
+	Announcement announce.Draft           `json:"announcement" doc:"As it was accepted; can be changed and sent back with PUT."`
+	Times        map[string]announce.When `json:"times" doc:"Every time of the announcement as wall time, zone and instant."`
+	CreatedAt    time.Time                `json:"created_at"`
+	UpdatedAt    time.Time                `json:"updated_at"`
+	Deliveries   []Row                    `json:"deliveries"`
+	People       []People                 `json:"people,omitempty" doc:"Personal channels: how many people are in each state."`
+}
+
+// Row is one delivery on a broadcast account.
+type Row struct {
+	ID       string            `json:"id"`
+	Channel  string            `json:"channel"`
+	Language announce.Language `json:"language"`
+	State    announce.State    `json:"state" enum:"waiting,calling,published,failed,unknown,retracted,skipped"`
+	Rev      int               `json:"rev" doc:"The revision that can be seen; 0: none."`
+	Receipt  *announce.Receipt `json:"receipt,omitempty"`
+	Attempts int               `json:"attempts"`
+	Next     *time.Time        `json:"next,omitempty" doc:"Not called before this."`
+	Fault    string            `json:"fault,omitempty" doc:"What went wrong, and what to do."`
+	Person   bool              `json:"person" doc:"Waits for a person: mend the fault, or settle."`
+}
+
+// People are the deliveries on a personal account. The counts always add up to Planned.
+type People struct {
+	Channel string                 `json:"channel"`
+	Planned int                    `json:"planned"`
+	Counts  map[announce.State]int `json:"counts"`
+	Done    bool                   `json:"planning_done"`
+}
+
+// Status tells how an announcement stands.
+func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
+	a, retracted, err := s.Store.Announcement(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	rows, err := s.Store.Deliveries(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	people, err := s.people(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	states, err := s.Store.Accounts(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	_, text := a.Pick(a.Default)
+	st := Status{
+		ID: id, Rev: a.Rev, Title: text.Title, Announcement: a.Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
+		Deliveries: make([]Row, 0, len(rows)), People: people,
+	}
+	var sum tally
+	for _, d := range rows {
+		r := row(d)
+		for _, acc := range states {
+			if acc.Account == d.Account && acc.Stopped && d.Todo() != announce.Nothing {
+				r.Fault, r.Person = acc.Fault, true
+			}
+		}
+		sum.row(d, r)
+		st.Deliveries = append(st.Deliveries, r)
+	}
+	for _, p := range people {
+		sum.people(p)
+	}
+	st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now())
+	return st, nil
+}
+
+func row(d announce.Delivery) Row {
+	r := Row{
+		ID: d.ID, Channel: d.Account, Language: d.Language, State: d.State(), Rev: d.Shown, Attempts: d.Attempts, Fault: d.Fault,
+		Person: d.Rest == announce.Failed || d.Rest == announce.Person || d.Rest == announce.Cannot,
+	}
+	if d.Shown > 0 {
+		r.Receipt = &d.Receipt
+	}
+	if d.Todo() != announce.Nothing {
+		r.Next = &d.Next
+	}
+	return r
+}
+
+// tally gathers what the one word for an announcement depends on.
+type tally struct {
+	out, open int // shown or being called; still to be done
+	attention bool
+	next      time.Time
+}
+
+func (t *tally) row(d announce.Delivery, r Row) {
+	if d.Shown > 0 || d.Calling != announce.Nothing {
+		t.out++
+	}
+	if d.Todo() != announce.Nothing {
+		t.open++
+		if t.next.IsZero() || d.Next.Before(t.next) {
+			t.next = d.Next
+		}
+	}
+	t.attention = t.attention || r.Person || r.State == announce.Unknown
+}
+
+// people counts a personal account. Single failures are expected there; only a channel that reached nobody is a person's business.
+func (t *tally) people(p People) {
+	t.out += p.Counts[announce.Published] + p.Counts[announce.CallingNow] + p.Counts[announce.Unknown]
+	t.open += p.Counts[announce.Waiting] + p.Counts[announce.CallingNow]
+	if !p.Done {
+		t.open++
+	}
+	t.attention = t.attention || p.Planned > 0 && p.Counts[announce.FailedState] == p.Planned
+}
+
+func (t *tally) state(retracted bool, due, now time.Time) State {
+	if !t.next.IsZero() {
+		due = t.next
+	}
+	switch {
+	case t.attention:
+		return NeedsAttention
+	case retracted && t.open == 0:
+		return Retracted
+	case t.out == 0 && t.open > 0 && due.After(now):
+		return Scheduled
+	case t.open > 0:
+		return Publishing
+	}
+	return Published
+}
+
+// times are all the moments of an announcement by the name of their field.
+func times(a announce.Announcement) map[string]announce.When {
+	t := map[string]announce.When{}
+	add := func(name string, w announce.When) {
+		if !w.IsZero() {
+			t[name] = w
+		}
+	}
+	add("publish_at", a.At)
+	add("expires_at", a.Expires)
+	if a.Event != nil {
+		add("event.starts_at", a.Event.Start)
+		add("event.ends_at", a.Event.End)
+	}
+	return t
+}
+
+func (s *Service) people(ctx context.Context, id announce.ID) ([]People, error) {
+	accounts, err := s.Store.PersonalAccounts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var out []People
+	for _, name := range accounts {
+		c, err := s.Store.Counts(ctx, id, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, People{Channel: name, Planned: c.Planned, Counts: c.By, Done: c.Done})
+	}
+	return out, nil
+}
+
+// Summary is an announcement in a list.
+type Summary struct {
+	ID        announce.ID            `json:"id"`
+	Rev       int                    `json:"rev"`
+	Kind      announce.Kind          `json:"kind"`
+	Title     string                 `json:"title"`
+	State     State                  `json:"state" enum:"scheduled,publishing,published,needs_attention,retracted"`
+	Counts    map[announce.State]int `json:"counts" doc:"Deliveries by state, people included."`
+	CreatedAt time.Time              `json:"created_at"`
+}
+
+// List returns announcements older than before (empty: all), newest first.
+func (s *Service) List(ctx context.Context, before announce.ID, limit int) ([]Summary, error) {
+	entries, err := s.Store.Announcements(ctx, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Summary, 0, len(entries))
+	for _, e := range entries {
+		st, err := s.Status(ctx, e.Announcement.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Summary{st.ID, st.Rev, e.Announcement.Kind, st.Title, st.State, e.Counts, st.CreatedAt})
+	}
+	return out, nil
+}

@@ -1,0 +1,255 @@
+package broadcast
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+	"github.com/crieur/crieur/queue"
+)
+
+// Accepted is the answer to a submission or an amendment.
+type Accepted struct {
+	ID  announce.ID `json:"id"`
+	Rev int         `json:"rev"`
+}
+
+// Submit accepts a draft: when it returns without an error, the announcement, its frozen messages and its deliveries
+// are durable. With a key that was used before for the same body it returns the first answer and true. The error is a
+// Faults when the draft is wrong or does not fit a channel.
+func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, key *store.Key) (Accepted, bool, error) {
+	if key != nil {
+		slot := key.Token + "\x00" + key.Key
+		if _, busy := s.running.LoadOrStore(slot, true); busy {
+			return Accepted{}, false, ErrRunning
+		}
+		defer s.running.Delete(slot)
+		answer, _, found, err := s.Store.Recall(ctx, *key)
+		if err != nil {
+			return Accepted{}, false, err
+		}
+		if found {
+			return replay(answer)
+		}
+	}
+	now := s.Store.Now()
+	a, err := d.Announcement(s.rules(now))
+	if err != nil {
+		return Accepted{}, false, err
+	}
+	a.ID, a.Rev, a.Created, a.Updated = announce.NewID(now), 1, now, now
+	c, err := s.compose(a)
+	if err != nil {
+		return Accepted{}, false, err
+	}
+	at := due(a, now)
+	for i := range c.deliveries {
+		c.deliveries[i].First, c.deliveries[i].Next = at, at
+	}
+	accepted := Accepted{a.ID, a.Rev}
+	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor, Key: key}
+	for _, p := range c.personal {
+		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at})
+	}
+	if key != nil {
+		if key.Answer, err = json.Marshal(accepted); err != nil {
+			return Accepted{}, false, err
+		}
+		key.Status = 202
+	}
+	answer, replayed, err := s.Store.Save(ctx, sub)
+	if err != nil {
+		return Accepted{}, false, err
+	}
+	if replayed {
+		return replay(answer)
+	}
+	s.Point(AfterCommit)
+	s.Metrics.accepted.Inc()
+	s.Log.Info("accepted", "announcement", a.ID, "kind", a.Kind, "accounts", len(c.deliveries)+len(c.personal), "due", at, "actor", actor)
+	if !at.After(now) {
+		s.enqueue(ctx, c, a.ID)
+	}
+	s.nudge()
+	s.Point(AfterEnqueue)
+	return accepted, false, nil
+}
+
+func replay(answer []byte) (Accepted, bool, error) {
+	var a Accepted
+	err := json.Unmarshal(answer, &a)
+	return a, true, err
+}
+
+// enqueue nudges the workers of every account at once. What is lost here the sweeper finds.
+func (s *Service) enqueue(ctx context.Context, c composed, id announce.ID) {
+	var jobs []queue.Job
+	for _, d := range c.deliveries {
+		jobs = append(jobs, queue.Job{Account: d.Account, Announcement: string(id)})
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := s.Queue.Enqueue(ctx, jobs...); err != nil {
+		s.Log.Warn("the queue took no nudge; the sweeper will repeat it", "announcement", id, "err", err)
+	}
+}
+
+// Amend replaces the announcement by a draft if its revision is still expected. Posts that are out are edited where the
+// channel can; elsewhere their row says what a person can do.
+func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d announce.Draft, actor string) (Accepted, error) {
+	old, retracted, err := s.Store.Announcement(ctx, id)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if retracted {
+		return Accepted{}, ErrRetracted
+	}
+	now := s.Store.Now()
+	a, err := d.Announcement(s.rules(now))
+	if err != nil {
+		return Accepted{}, err
+	}
+	a.ID, a.Rev, a.Created, a.Updated = id, expected+1, old.Created, now
+	if a.Event != nil {
+		if old.Event != nil {
+			a.Event.Sequence = old.Event.Sequence + 1
+		}
+	}
+	c, err := s.compose(a)
+	if err != nil {
+		return Accepted{}, err
+	}
+	rows, err := s.Store.Deliveries(ctx, id)
+	if err != nil {
+		return Accepted{}, err
+	}
+	at := due(a, now)
+	for i := range c.deliveries {
+		d := &c.deliveries[i]
+		d.First, d.Next = at, at
+		if out(rows, *d) {
+			d.Next = now
+			if !s.accounts[d.Account].ability.Amend {
+				d.Rest, d.Fault = announce.Cannot, s.cannotAmend(d.Account)
+			}
+		}
+	}
+	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor}
+	for _, p := range c.personal {
+		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at})
+		if !s.accounts[p].ability.Amend {
+			sub.Deliveries = append(sub.Deliveries, announce.Delivery{Account: p, Rest: announce.Cannot, Fault: s.cannotAmend(p)})
+		}
+	}
+	if err := s.Store.Revise(ctx, expected, sub); err != nil {
+		return Accepted{}, err
+	}
+	s.Log.Info("amended", "announcement", id, "rev", a.Rev, "actor", actor)
+	s.enqueue(ctx, c, id)
+	s.nudge()
+	return Accepted{id, a.Rev}, nil
+}
+
+// out reports whether a row for the same place is out already, or may be.
+func out(rows []announce.Delivery, d announce.Delivery) bool {
+	for _, r := range rows {
+		if r.Account == d.Account && r.Language == d.Language && r.Part == d.Part {
+			return r.Shown > 0 || r.Calling != announce.Nothing
+		}
+	}
+	return false
+}
+
+// ErrRetracted means that the announcement was taken back; it cannot be amended any more.
+var ErrRetracted = fmt.Errorf("this announcement was retracted; submit a new one")
+
+// Retract takes the announcement back if its revision is still expected: what waits is never published, what is out is
+// removed where the channel can.
+func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, actor string) error {
+	cannot := map[string]string{}
+	for name, a := range s.accounts {
+		if !a.ability.Retract {
+			cannot[name] = s.cannotRetract(name)
+		}
+	}
+	if err := s.Store.Withdraw(ctx, id, expected, actor, cannot, s.Store.Now()); err != nil {
+		return err
+	}
+	s.Log.Info("retracted", "announcement", id, "actor", actor)
+	s.nudge()
+	return nil
+}
+
+func (s *Service) cannotAmend(account string) string {
+	if s.accounts[account].Personal {
+		return "a message that reached people cannot be changed; announce a change instead (kind: change)"
+	}
+	return "posts on " + account + " cannot be edited by Crieur; edit it there by hand, then settle this delivery as done"
+}
+
+func (s *Service) cannotRetract(account string) string {
+	if s.accounts[account].Personal {
+		return "a message that reached people cannot be taken back; announce the cancellation instead (kind: cancellation)"
+	}
+	return "posts on " + account + " cannot be deleted by Crieur; delete it there by hand, then settle this delivery as done"
+}
+
+// Saw is what a person found out about a delivery.
+type Saw string
+
+// What a person can say.
+const (
+	Appeared Saw = "appeared" // the lost call had its effect
+	Absent   Saw = "absent"   // nothing is there: publish (again)
+	Finished Saw = "done"     // the person did by hand what was wanted
+)
+
+// Settle records what a person saw of a delivery that rests, and lets it go on.
+func (s *Service) Settle(ctx context.Context, id announce.ID, delivery string, saw Saw, r announce.Receipt, actor string) (announce.Delivery, error) {
+	now := s.Store.Now()
+	before, err := s.Store.Delivery(ctx, delivery)
+	if err != nil {
+		return announce.Delivery{}, err
+	}
+	if before.Announcement != id {
+		return announce.Delivery{}, store.ErrNotFound
+	}
+	d, err := s.Store.SettleByPerson(ctx, delivery, func(d announce.Delivery) (announce.Delivery, error) { return settled(d, saw, r, now) }, actor)
+	s.nudge()
+	return d, err
+}
+
+// settled is d after a person told what they saw.
+func settled(d announce.Delivery, saw Saw, r announce.Receipt, now time.Time) (announce.Delivery, error) {
+	if r.At.IsZero() {
+		r.At = now
+	}
+	resting := d.Rest != announce.Moving || d.Calling != announce.Nothing
+	switch {
+	case saw == Appeared && d.Calling != announce.Nothing:
+		if r.ID == "" {
+			r.ID = d.Receipt.ID
+		}
+		return done(d, d.Calling, r), nil
+	case saw == Absent && resting:
+		d = ended(d)
+		d.Shown, d.Receipt = 0, announce.Receipt{}
+	case saw == Finished && resting:
+		d = ended(d)
+		if d.Wanted {
+			d.Shown = d.Rev
+			if r.ID != "" || r.URL != "" {
+				d.Receipt = r
+			}
+		} else {
+			d.Shown, d.Receipt = 0, announce.Receipt{}
+		}
+	default:
+		return d, announce.Faults{{Field: "saw", Say: fmt.Sprintf("%q does not apply: this delivery is %s", saw, d.State())}}
+	}
+	d.Attempts, d.Looks, d.Repeats, d.Rest, d.Fault, d.Next = 0, 0, 0, announce.Moving, "", now
+	return d, nil
+}
