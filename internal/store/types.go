@@ -1,0 +1,122 @@
+package store
+
+import (
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// Submission is everything that one acceptance writes.
+type Submission struct {
+	Announcement announce.Announcement // ID, Rev and times set
+	Payloads     []Payload             // frozen messages of this revision
+	Deliveries   []announce.Delivery   // broadcast accounts: the rows to insert, or to bring to this revision
+	Plans        []Plan                // personal accounts
+	Actor        string                // who asked, for the audit log
+	Key          *Key                  // nil: none. Only Save reads it
+}
+
+// Payload is a message frozen for one account and language. Key, To, Unsubscribe and Date are filled at Claim.
+type Payload struct {
+	Account  string
+	Language announce.Language
+	Message  announce.Message
+}
+
+// Plan is the intention to tell every subscriber over one personal account. Subscribers are enumerated from Next on.
+type Plan struct {
+	Account string
+	First   time.Time // the Date of the messages; zero: Next
+	Next    time.Time
+}
+
+// Key makes a repeated request the same request: Token and Key name it, Hash is of its body, Answer and Status are
+// what it was answered and is answered again until TTL has passed.
+type Key struct {
+	Token, Key string
+	Hash       [32]byte
+	Answer     []byte
+	Status     int
+	TTL        time.Duration
+}
+
+// Entry is one line in the list of announcements. Pictures come without their data.
+type Entry struct {
+	Announcement announce.Announcement
+	Retracted    bool
+	Counts       map[announce.State]int // every delivery, personal ones too
+	Planned      int                    // personal deliveries so far
+}
+
+// Counts is how a personal account stands. By always sums to Planned.
+type Counts struct {
+	Planned int
+	By      map[announce.State]int
+	Done    bool // nobody will be added any more
+}
+
+// Job is work due on one account for one announcement.
+type Job struct {
+	Account      string
+	Announcement announce.ID
+}
+
+// ClaimOptions say who claims, for how long, and how far apart calls on the account must be.
+type ClaimOptions struct {
+	Owner string
+	Lease time.Duration
+	Pace  time.Duration
+}
+
+// Claim is one delivery taken for one call. Message shares memory with other claims: it is read, never changed.
+type Claim struct {
+	Delivery announce.Delivery // as after claiming
+	Verb     announce.Verb     // what to do
+	Message  announce.Message  // of revision Delivery.CallRev, personal fields filled; for Retract it may have no text
+	Latest   bool              // CallRev is the delivery's Rev
+	Fence    int64             // for Record and Renew
+	Wait     time.Duration     // nothing was claimed, only because the account must wait so long
+}
+
+// AccountState is what holds an account back.
+type AccountState struct {
+	Account     string
+	PausedUntil time.Time // zero or past: not paused
+	Why         string    // of the pause
+	Stopped     bool      // until ResumeAccount
+	Fault       string    // why it is stopped, for a person
+}
+
+// Subscriber is a person who is told by personal channels.
+type Subscriber struct {
+	Address  string
+	Name     string
+	Language announce.Language // empty: the announcement's default
+	Token    string            // unguessable; in the person's unsubscribe links
+	Active   bool
+	Created  time.Time
+}
+
+// Token is a key to the API, without its secret.
+type Token struct {
+	ID      string
+	Name    string
+	Scopes  []string
+	Created time.Time
+	Used    time.Time // to the minute; zero: never
+	Revoked time.Time // zero: it is good
+}
+
+// Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
+// settled, skipped, planned, paused, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked.
+type Event struct {
+	Seq          int64 // increases in order of commit; never reused
+	At           time.Time
+	Actor        string
+	What         string
+	Announcement announce.ID
+	Delivery     string
+	Account      string
+	State        announce.State
+	Detail       string
+}
