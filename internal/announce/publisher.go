@@ -76,6 +76,8 @@ type Limits struct {
 
 	Pace       time.Duration // least time between two calls; 0: none
 	Concurrent int           // most calls at once; 0: one
+
+	Budget int64 // most micro-dollars that publishing and amending may cost in a calendar month (UTC); 0: no ceiling. Needs Coster
 }
 
 // Forever is the Idempotent of a channel whose objects have stable IDs.
@@ -107,6 +109,11 @@ type Finder interface {
 // Checker looks at the account without changing anything: for `crieur doctor`.
 type Checker interface {
 	Check(context.Context) (Report, error)
+}
+
+// Coster tells what one Publish or Amend of a message costs, in micro-dollars, whether or not it succeeds the first time.
+type Coster interface {
+	Cost(Message) int64
 }
 
 // Report is what a Checker saw. Findings are worth a person's attention; none means all is well.
