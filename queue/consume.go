@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	ackWait  = 10 * time.Second // a nudge that was fetched and not acknowledged comes back after this
+	beat     = 2 * time.Second  // a pull that is silent for twice this long is lost
+	minPause = 50 * time.Millisecond
+	maxPause = 5 * time.Second
+)
+
+// Consume calls handle for each nudge on account, with at most n calls at once, and fetches no more than can run. A
+// nudge is taken off the queue before its handle begins: a nudge enqueued later is a new one. Several processes may
+// consume one account; each nudge goes to one of them. Trouble with the server is waited out. When ctx is done
+// Consume fetches no more, waits for the calls under way and returns nil; their context is not cancelled with ctx.
+// After Close it returns ErrClosed.
+func (q *Queue) Consume(ctx context.Context, account string, n int, handle func(context.Context, Job)) error {
+	if _, err := token(account); err != nil {
+		return fmt.Errorf("queue: account: %w", err)
+	}
+	c := consumption{q: q, account: account, slots: make(chan struct{}, max(n, 1)), handle: handle, ctx: context.WithoutCancel(ctx)}
+	defer c.calls.Wait()
+	pause := minPause
+	for {
+		up, err := q.link.wait(ctx)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		began := time.Now()
+		err = c.pull(up)
+		up.release()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if up.Err() != nil {
+			continue // the connection went; wait for the next
+		}
+		q.trouble()
+		if time.Since(began) > maxPause {
+			pause = minPause
+		}
+		q.log.Debug("queue: consumer pauses", "account", account, "error", err)
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+type consumption struct {
+	q       *Queue
+	account string
+	slots   chan struct{} // one element for each call under way or awaited
+	handle  func(context.Context, Job)
+	ctx     context.Context // of the calls
+	calls   sync.WaitGroup
+}
+
+// pull fetches and runs until something goes wrong or ctx is done. It uses Fetch: the library's continuous pulls can
+// lose their wake-up and stall for half a minute.
+func (c *consumption) pull(ctx context.Context) error {
+	consumer, err := c.q.consumer(ctx, c.account)
+	if err != nil {
+		return err
+	}
+	for {
+		room, err := c.reserve(ctx)
+		if err != nil {
+			return err
+		}
+		batch, err := consumer.Fetch(room, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(beat))
+		if err == nil {
+			for m := range batch.Messages() {
+				room--
+				c.calls.Add(1)
+				go c.run(ctx, m)
+			}
+			err = batch.Error()
+		}
+		for ; room > 0; room-- {
+			<-c.slots
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// reserve waits until one call may begin, and reserves all that may.
+func (c *consumption) reserve(ctx context.Context) (int, error) {
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	for n := 1; ; n++ {
+		select {
+		case c.slots <- struct{}{}:
+		default:
+			return n, nil
+		}
+	}
+}
+
+func (c *consumption) run(ctx context.Context, m jetstream.Msg) {
+	defer c.calls.Done()
+	defer func() { <-c.slots }()
+	if ctx.Err() != nil {
+		_ = m.Nak() // for another consumer; when it is lost, after ackWait
+		return
+	}
+	job, err := c.q.job(m.Subject())
+	if err != nil {
+		_ = m.Term()
+		return
+	}
+	// Waiting for the answer makes sure that the next nudge for this pair is not refused as a repeat of this one.
+	// Without an answer the call is made all the same: at worst there is a nudge too many.
+	ack, cancel := context.WithTimeout(ctx, patience)
+	_ = m.DoubleAck(ack)
+	cancel()
+	c.handle(c.ctx, job)
+}
+
+// consumer makes the durable consumer of an account, and the stream when it is missing.
+func (q *Queue) consumer(ctx context.Context, account string) (jetstream.Consumer, error) {
+	if err := q.ensure(ctx); err != nil {
+		return nil, err
+	}
+	t, err := token(account)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiWait)
+	defer cancel()
+	return q.js.CreateOrUpdateConsumer(ctx, q.stream, jetstream.ConsumerConfig{
+		Durable:       t,
+		FilterSubject: q.name + ".job." + t + ".*",
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxDeliver:    -1,
+	})
+}
