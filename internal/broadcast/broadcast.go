@@ -24,10 +24,10 @@ type Account struct {
 	Language  announce.Language // of its posts; empty: the announcement's default
 }
 
-// Options are what a Service works with. All but the durations, Point and Metrics are required.
+// Options are what a Service works with. All but Queue, the durations and Point are required.
 type Options struct {
 	Store     *store.DB
-	Queue     *queue.Queue
+	Queue     *queue.Queue // nil where Run is never called: the server that runs finds what was accepted here
 	Templates *templates.Set
 	Accounts  []Account
 	Site      announce.Site

@@ -80,7 +80,7 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 	}
 	var sum tally
 	for _, d := range rows {
-		r := row(d)
+		r := RowOf(d)
 		for _, acc := range states {
 			if acc.Account == d.Account && acc.Stopped && d.Todo() != announce.Nothing {
 				r.Fault, r.Person = acc.Fault, true
@@ -96,7 +96,8 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 	return st, nil
 }
 
-func row(d announce.Delivery) Row {
+// RowOf is a delivery as the API shows it.
+func RowOf(d announce.Delivery) Row {
 	r := Row{
 		ID: d.ID, Channel: d.Account, Language: d.Language, State: d.State(), Rev: d.Shown, Attempts: d.Attempts, Fault: d.Fault,
 		Person: d.Rest == announce.Failed || d.Rest == announce.Person || d.Rest == announce.Cannot,

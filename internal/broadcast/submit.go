@@ -86,6 +86,9 @@ func replay(answer []byte) (Accepted, bool, error) {
 
 // enqueue nudges the workers of every account at once. What is lost here the sweeper finds.
 func (s *Service) enqueue(ctx context.Context, c composed, id announce.ID) {
+	if s.Queue == nil {
+		return // nobody works here; the server that does sweeps
+	}
 	var jobs []queue.Job
 	for _, d := range c.deliveries {
 		jobs = append(jobs, queue.Job{Account: d.Account, Announcement: string(id)})
@@ -105,7 +108,7 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 		return Accepted{}, err
 	}
 	if retracted {
-		return Accepted{}, ErrRetracted
+		return Accepted{}, store.ErrRetracted
 	}
 	now := s.Store.Now()
 	a, err := d.Announcement(s.rules(now))
@@ -162,9 +165,6 @@ func out(rows []announce.Delivery, d announce.Delivery) bool {
 	}
 	return false
 }
-
-// ErrRetracted means that the announcement was taken back; it cannot be amended any more.
-var ErrRetracted = fmt.Errorf("this announcement was retracted; submit a new one")
 
 // Retract takes the announcement back if its revision is still expected: what waits is never published, what is out is
 // removed where the channel can.

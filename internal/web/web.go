@@ -1,0 +1,120 @@
+// Package web is Crieur over HTTP: the JSON API with its description, the pages that people and search engines see, health and metrics.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// Options are what the handler works with. All but Feeds are required.
+type Options struct {
+	Service *broadcast.Service
+	Store   *store.DB
+	Site    announce.Site
+	Feeds   http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Metrics *prometheus.Registry
+	Ready   func(context.Context) map[string]error // by component, beside the database
+	Version string
+	Log     *slog.Logger
+}
+
+// maxBody is the most bytes of a request: an announcement with one uploaded picture of 5 MB in base64, and room for its texts.
+const maxBody = 8 << 20
+
+type server struct {
+	Options
+	api huma.API
+}
+
+// Handler serves everything. Requests whose context carries an actor (see WithActor) need no token.
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("Crieur", o.Version)
+	config.Info.Description = "One announcement, made known everywhere a community listens."
+	config.DocsPath = "" // served below, without scripts from elsewhere
+	config.SchemasPath = ""
+	config.CreateHooks = nil // no $schema field in answers
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by `crieur token create`."}}
+	s := &server{Options: o, api: humago.New(mux, config)}
+	s.api.UseMiddleware(s.authenticate)
+	s.announcements()
+	s.operations()
+	s.events()
+
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /docs", s.docs)
+	mux.HandleFunc("GET /unsubscribe/{token}", s.unsubscribePage)
+	mux.HandleFunc("POST /unsubscribe/{token}", s.unsubscribe)
+	mux.HandleFunc("GET /assets/crieur.css", stylesheet)
+	if o.Feeds != nil {
+		for _, path := range []string{"/feeds/", "/a/", "/events"} {
+			mux.Handle(path, o.Feeds)
+		}
+		mux.Handle("GET /{$}", http.RedirectHandler("/events", http.StatusFound))
+	}
+	return s.guard(mux)
+}
+
+// guard sets the headers that every answer carries, limits bodies, and turns a panic into a 500.
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Log.Error("a request crashed", "method", r.Method, "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
+				problem(w, http.StatusInternalServerError, "Crieur failed on this request; its log says more")
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+// readyz answers 200 while announcements are accepted. The queue or a channel at fault is only told: the database is the record.
+func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	status, lines := http.StatusOK, []string{}
+	if err := s.Store.Ready(ctx); err != nil {
+		status, lines = http.StatusServiceUnavailable, append(lines, "database: "+err.Error())
+	} else {
+		lines = append(lines, "database: ok")
+	}
+	if s.Ready != nil {
+		for name, err := range s.Ready(ctx) {
+			word := "ok"
+			if err != nil {
+				word = "degraded: " + err.Error()
+			}
+			lines = append(lines, name+": "+word)
+		}
+	}
+	text(w, status, strings.Join(lines, "\n")+"\n")
+}
