@@ -128,42 +128,32 @@ func (e ending) Read([]byte) (int, error) {
 	return 0, e.err
 }
 
-// wire knows whether one request left: its headers were complete in the writer's buffer, and bytes went out on its
-// connection since it got it. Both are set before the bytes can arrive anywhere, and net/http closes the connection
-// before it gives a request up.
+// wire knows whether anything of one request left: whether bytes went out on its connection since the request got it.
+// A write counts from its beginning, and net/http closes the connection before it gives a request up.
 type wire struct {
-	mu      sync.Mutex
-	headers bool
-	conn    *countedConn
-	before  int64
+	mu     sync.Mutex
+	conn   *countedConn
+	before int64
 }
 
 func (w *wire) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GotConn: func(i httptrace.GotConnInfo) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			c := i.Conn
-			if t, ok := c.(*tls.Conn); ok {
-				c = t.NetConn()
-			}
-			w.headers = false
-			if w.conn, _ = c.(*countedConn); w.conn != nil {
-				w.before = w.conn.writes.Load()
-			}
-		},
-		WroteHeaders: func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.headers = true
-		},
-	}
+	return &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		c := i.Conn
+		if t, ok := c.(*tls.Conn); ok {
+			c = t.NetConn()
+		}
+		if w.conn, _ = c.(*countedConn); w.conn != nil {
+			w.before = w.conn.writes.Load()
+		}
+	}}
 }
 
 func (w *wire) left() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.headers && (w.conn == nil || w.conn.writes.Load() != w.before)
+	return w.conn != nil && w.conn.writes.Load() != w.before
 }
 
 // countedConn counts writes that put out a byte or are under way.
