@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync"
@@ -275,5 +276,22 @@ func TestNothingLeft(t *testing.T) {
 	}
 	if n := silent.requests.Load(); n != 0 {
 		t.Errorf("the server saw %d requests", n)
+	}
+}
+
+func TestOnlyBytesOfThisRequestCount(t *testing.T) {
+	near, far := net.Pipe()
+	c := &countedConn{Conn: near}
+	go func() { _, _ = io.Copy(io.Discard, far) }()
+	_, _ = c.Write([]byte("an earlier request"))
+	var w wire
+	w.trace().GotConn(httptrace.GotConnInfo{Conn: c, Reused: true})
+	if w.left() {
+		t.Error("counts what went before")
+	}
+	_ = far.Close()
+	_ = near.Close()
+	if _, err := c.Write([]byte("x")); err == nil || w.left() {
+		t.Errorf("counts a write that put out nothing (%v)", err)
 	}
 }
