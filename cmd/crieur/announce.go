@@ -1,0 +1,399 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/web"
+)
+
+type announceCmd struct {
+	File   string        `arg:"" help:"Markdown with YAML front matter, YAML or JSON; - reads standard input."`
+	DryRun bool          `help:"Show how it would look on every channel, and publish nothing."`
+	Wait   bool          `help:"Stay until it is everywhere, and show how it goes."`
+	Key    string        `help:"Idempotency key: the same key with the same file is the same announcement."`
+	Limit  time.Duration `default:"10m" help:"With --wait: stay no longer than this."`
+}
+
+func (announceCmd) Help() string {
+	return `Examples:
+  crieur announce meetup.md --dry-run
+  crieur announce meetup.md --wait
+
+A Markdown file:
+  ---
+  kind: event
+  title: Soirée de novembre
+  default_language: fr
+  event: {starts_at: 2027-11-16T18:30, venue: {name: Café du Clocher}}
+  link: https://example.org/novembre
+  texts: {en: {title: November meetup}}
+  ---
+  Deux conférences et un verre.
+  <!-- lang: en -->
+  Two talks and a drink.`
+}
+
+func (c announceCmd) Run(ctx context.Context, s *session) error {
+	d, err := readDraft(c.File, s.in)
+	if err != nil {
+		return err
+	}
+	return s.with(ctx, func(r *reached) error {
+		if c.DryRun {
+			previews, err := r.Preview(ctx, d)
+			if err != nil {
+				return err
+			}
+			return s.previews(previews)
+		}
+		if !c.Wait || r.asleep {
+			a, replayed, err := r.Submit(ctx, d, c.Key)
+			if err != nil {
+				return err
+			}
+			s.accepted(a, replayed, r.asleep)
+			return nil
+		}
+		return s.follow(ctx, r, c.Limit, func() (announce.ID, error) {
+			a, replayed, err := r.Submit(ctx, d, c.Key)
+			if err == nil {
+				s.accepted(a, replayed, false)
+			}
+			return a.ID, err
+		})
+	})
+}
+
+func (s *session) accepted(a web.Accepted, replayed, asleep bool) {
+	word := "accepted"
+	if replayed {
+		word = "was accepted before"
+	}
+	fmt.Fprintf(s.out, "%s %s (revision %d)\n", a.ID, word, a.Rev)
+	if asleep {
+		fmt.Fprintln(s.out, "No server runs: it is published when one starts (crieur serve).")
+		return
+	}
+	fmt.Fprintf(s.out, "See how it goes: crieur status %s\n", a.ID)
+}
+
+// previews prints every preview with its counter. It fails when one does not fit.
+func (s *session) previews(all []broadcast.Preview) error {
+	p, bad := s.painter(), 0
+	for _, v := range all {
+		counter := fmt.Sprintf("%d characters", v.Units)
+		if v.Limit > 0 {
+			counter = fmt.Sprintf("%d of %d", v.Units, v.Limit)
+		}
+		if v.Shorter {
+			counter += ", shortened"
+		}
+		if v.Images > 0 {
+			counter += fmt.Sprintf(", %d image(s)", v.Images)
+		}
+		fmt.Fprintf(s.out, "%s\n", p.paint("1", fmt.Sprintf("── %s · %s · %s", v.Channel, v.Language, counter)))
+		if len(v.Faults) > 0 {
+			bad++
+			for _, f := range v.Faults {
+				fmt.Fprintf(s.out, "   %s %s: %s\n", p.paint("31", "✗"), f.Field, f.Say)
+			}
+			continue
+		}
+		if v.Subject != "" {
+			fmt.Fprintf(s.out, "   %s\n\n", p.paint("1", v.Subject))
+		}
+		fmt.Fprintf(s.out, "   %s\n\n", strings.ReplaceAll(strings.TrimSpace(v.Text), "\n", "\n   "))
+	}
+	if bad > 0 {
+		return badInput("it does not fit %d of %d; nothing was published", bad, len(all))
+	}
+	return nil
+}
+
+// follow submits, then shows every change until nothing more happens by itself. It fails when a person is needed.
+func (s *session) follow(ctx context.Context, r *reached, limit time.Duration, submit func() (announce.ID, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	id, err := submit()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	seen := map[string]string{}
+	for {
+		st, err := r.Status(ctx, id)
+		if err != nil {
+			return errors.Join(err, fmt.Errorf("it goes on; look with: crieur status %s", id))
+		}
+		s.progress(st, seen, time.Since(began))
+		if settled(st) {
+			fmt.Fprintln(s.out)
+			if err := s.status(st); err != nil {
+				return err
+			}
+			if st.State == broadcast.NeedsAttention {
+				return exitCode(exitFailed)
+			}
+			return nil
+		}
+		wait, stop := context.WithTimeout(ctx, 2*time.Second)
+		_ = r.Changes(wait, id, nil, func(web.Change) bool { return false })
+		stop()
+		if ctx.Err() != nil {
+			return fmt.Errorf("it is not everywhere after %s; it goes on: crieur status %s", limit, id)
+		}
+	}
+}
+
+// progress prints the deliveries whose state is new.
+func (s *session) progress(st broadcast.Status, seen map[string]string, since time.Duration) {
+	p := s.painter()
+	line := func(channel, state, more string) {
+		if seen[channel] == state+more {
+			return
+		}
+		seen[channel] = state + more
+		fmt.Fprintf(s.out, "%7.2fs  %-20s %s %s\n", since.Seconds(), channel, p.state(state), more)
+	}
+	for _, d := range st.Deliveries {
+		more := d.Fault
+		if d.Receipt != nil {
+			more = d.Receipt.URL
+		}
+		line(d.Channel, string(d.State), more)
+	}
+	for _, x := range st.People {
+		line(x.Channel, peopleState(x), peopleCounts(x))
+	}
+}
+
+func peopleState(x broadcast.People) string {
+	if !x.Done || x.Counts[announce.Waiting]+x.Counts[announce.CallingNow] > 0 {
+		return "publishing"
+	}
+	return string(announce.Published)
+}
+
+func peopleCounts(x broadcast.People) string {
+	parts := []string{fmt.Sprintf("%d people", x.Planned)}
+	for _, state := range []announce.State{announce.Published, announce.Waiting, announce.CallingNow, announce.FailedState, announce.Unknown, announce.SkippedState, announce.Retracted} {
+		if n := x.Counts[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// settled reports whether nothing more happens by itself soon.
+func settled(st broadcast.Status) bool {
+	moving := slices.ContainsFunc(st.Deliveries, func(d broadcast.Row) bool {
+		return !d.Person && (d.State == announce.Waiting || d.State == announce.CallingNow || d.State == announce.Unknown)
+	})
+	return !moving && !slices.ContainsFunc(st.People, func(x broadcast.People) bool { return peopleState(x) == "publishing" })
+}
+
+type statusCmd struct {
+	ID    announce.ID `arg:"" optional:"" help:"Announcement; none: list the latest."`
+	Limit int         `default:"20" help:"How many to list."`
+	JSON  bool        `help:"Print JSON."`
+}
+
+func (c statusCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if c.ID != "" {
+			st, err := r.Status(ctx, c.ID)
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return printJSON(s.out, st)
+			}
+			return s.status(st)
+		}
+		all, err := r.List(ctx, "", c.Limit)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(s.out, all)
+		}
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(s.out, "Nothing was announced yet.")
+			return err
+		}
+		var rows [][]string
+		for _, a := range all {
+			rows = append(rows, []string{string(a.ID), moment(a.CreatedAt), s.painter().state(string(a.State)), string(a.Kind), short(a.Title, 50)})
+		}
+		return table(s.out, []string{"ID", "ACCEPTED", "STATE", "KIND", "TITLE"}, rows)
+	})
+}
+
+// status prints one announcement.
+func (s *session) status(st broadcast.Status) error {
+	p := s.painter()
+	fmt.Fprintf(s.out, "%s\n%s, revision %d, %s\n", p.paint("1", st.Title), st.ID, st.Rev, p.state(string(st.State)))
+	var rows [][]string
+	for _, d := range st.Deliveries {
+		where, when := "", ""
+		if d.Receipt != nil {
+			where, when = d.Receipt.URL, moment(d.Receipt.At)
+		} else if d.Next != nil {
+			when = "not before " + moment(*d.Next)
+		}
+		rows = append(rows, []string{d.Channel, string(d.Language), p.state(string(d.State)), when, where})
+	}
+	for _, x := range st.People {
+		rows = append(rows, []string{x.Channel, "", p.state(peopleState(x)), "", peopleCounts(x)})
+	}
+	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STATE", "WHEN", "WHERE"}, rows); err != nil {
+		return err
+	}
+	for _, d := range st.Deliveries {
+		if d.Fault != "" {
+			fmt.Fprintf(s.out, "%s: %s\n", d.Channel, d.Fault)
+		}
+		if d.State == announce.Unknown && d.Person {
+			fmt.Fprintf(s.out, "  Look there, then say what you saw: crieur settle %s %s --saw appeared|absent\n", st.ID, d.ID)
+		}
+	}
+	return nil
+}
+
+type amendCmd struct {
+	ID   announce.ID `arg:"" help:"Announcement to change."`
+	File string      `arg:"" help:"The whole announcement as it should be now; - reads standard input."`
+	Rev  int         `help:"Revision that your change is based on. Default: the current one."`
+}
+
+func (amendCmd) Help() string {
+	return "Posts are edited where the channel can; elsewhere the status says what a person can do.\n\nExample:\n  crieur amend 01kx... meetup.md"
+}
+
+func (c amendCmd) Run(ctx context.Context, s *session) error {
+	d, err := readDraft(c.File, s.in)
+	if err != nil {
+		return err
+	}
+	return s.with(ctx, func(r *reached) error {
+		rev, err := c.rev(ctx, r)
+		if err != nil {
+			return err
+		}
+		a, err := r.Amend(ctx, c.ID, rev, d)
+		if err != nil {
+			return err
+		}
+		s.accepted(a, false, r.asleep)
+		return nil
+	})
+}
+
+func (c amendCmd) rev(ctx context.Context, r *reached) (int, error) {
+	if c.Rev > 0 {
+		return c.Rev, nil
+	}
+	st, err := r.Status(ctx, c.ID)
+	return st.Rev, err
+}
+
+type retractCmd struct {
+	ID  announce.ID `arg:"" help:"Announcement to take back."`
+	Rev int         `help:"Revision that you have seen. Default: the current one."`
+}
+
+func (c retractCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		rev, err := amendCmd{ID: c.ID, Rev: c.Rev}.rev(ctx, r)
+		if err != nil {
+			return err
+		}
+		if err := r.Retract(ctx, c.ID, rev); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "%s is taken back. What waited is never published; see what could be removed: crieur status %s\n", c.ID, c.ID)
+		return nil
+	})
+}
+
+type settleCmd struct {
+	ID       announce.ID   `arg:"" help:"Announcement."`
+	Delivery string        `arg:"" help:"Delivery, or the channel's name."`
+	Saw      broadcast.Saw `required:"" enum:"appeared,absent,done" help:"appeared: the post is there. absent: it is not, publish it. done: I did by hand what was wanted."`
+	URL      string        `name:"url" help:"Where the post can be seen."`
+	Receipt  string        `help:"The platform's ID of the post, if you know it."`
+}
+
+func (settleCmd) Help() string {
+	return "Example:\n  crieur settle 01kx... slack --saw appeared --url https://example.slack.com/archives/C1/p1"
+}
+
+func (c settleCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		st, err := r.Status(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range st.Deliveries {
+			if d.Channel == c.Delivery {
+				c.Delivery = d.ID
+			}
+		}
+		row, err := r.Settle(ctx, c.ID, c.Delivery, web.Settlement{Saw: c.Saw, ID: c.Receipt, URL: c.URL})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.out, "%s is %s\n", row.Channel, s.painter().state(string(row.State)))
+		return err
+	})
+}
+
+type stopCmd struct {
+	Why string `help:"Why, for those who wonder later."`
+}
+
+func (c stopCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		left, err := r.Stop(ctx, c.Why)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(s.out, s.painter().paint("31", "All publishing is stopped.")+" Publish again with: crieur resume")
+		if len(left) == 0 {
+			_, err := fmt.Fprintln(s.out, "Nothing left within the last day.")
+			return err
+		}
+		var rows [][]string
+		for _, l := range left {
+			where := l.URL
+			if l.People > 0 {
+				where = fmt.Sprintf("%d people", l.People)
+			}
+			rows = append(rows, []string{string(l.Announcement), l.Channel, string(l.State), short(l.Title, 40), where})
+		}
+		fmt.Fprintln(s.out, "This left already:")
+		return table(s.out, []string{"ID", "CHANNEL", "STATE", "TITLE", "WHERE"}, rows)
+	})
+}
+
+type resumeCmd struct {
+	Channel string `arg:"" optional:"" help:"The channel whose fault was mended; none: end the stop."`
+}
+
+func (c resumeCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if err := r.Resume(ctx, c.Channel); err != nil {
+			return err
+		}
+		_, err := io.WriteString(s.out, "Publishing goes on.\n")
+		return err
+	})
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/store"
+	"github.com/crieur/crieur/internal/web"
+	"github.com/crieur/crieur/publishers"
+	"github.com/crieur/crieur/publishers/feed"
+	"github.com/crieur/crieur/queue"
+	"github.com/crieur/crieur/templates"
+)
+
+// app is an opened Crieur: the record, the service on it and the handler on that. Close it.
+type app struct {
+	config  Config
+	log     *slog.Logger
+	store   *store.DB
+	queue   *queue.Queue // nil unless opened to run
+	service *broadcast.Service
+	handler http.Handler
+}
+
+// opening says how an app is opened.
+type opening struct {
+	work  bool         // open the queue too, so that the service can Run
+	point func(string) // see broadcast.Options.Point
+}
+
+// open opens everything that environ describes. What was opened before an error is closed again.
+func open(ctx context.Context, c Config, environ map[string]string, log *slog.Logger, how opening) (a *app, err error) {
+	a = &app{config: c, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(ctx))
+		}
+	}()
+	var overlay fs.FS
+	if c.Templates != "" {
+		overlay = os.DirFS(c.Templates)
+	}
+	set, err := templates.New(overlay)
+	if err != nil {
+		return a, fmt.Errorf("CRIEUR_TEMPLATES: %w", err)
+	}
+	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, PublicURL: c.PublicURL, Log: log})
+	if err != nil {
+		return a, err
+	}
+	accounts, err := publishers.Open(c.Channels, environ, publishers.Deps{Site: c.site(), Shelf: a.store.Shelf()})
+	if err != nil {
+		return a, &configError{err}
+	}
+	if how.work {
+		a.queue, err = queue.Open(ctx, queue.Config{
+			URL: c.NATSURL, Credentials: c.NATSCredentials, CA: c.NATSCA, Certificate: c.NATSCertificate, Key: c.NATSKey,
+			Replicas: c.NATSReplicas, Dir: filepath.Join(c.State, "nats"), Log: log,
+		})
+		if err != nil {
+			return a, err
+		}
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), broadcast.Gauge(a.store))
+	options := broadcast.Options{
+		Store: a.store, Queue: a.queue, Templates: set, Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
+		Undo: c.Undo, SettleGap: c.SettleGap, Point: how.point,
+	}
+	for _, x := range accounts {
+		options.Accounts = append(options.Accounts, broadcast.Account(x))
+	}
+	a.service = broadcast.New(options)
+	a.handler = web.Handler(web.Options{
+		Service: a.service, Store: a.store, Site: c.site(), Metrics: metrics, Version: version(), Log: log,
+		Feeds: feed.Handler(a.store.Shelf(), c.site(), nil), Ready: a.ready,
+	})
+	return a, nil
+}
+
+func (a *app) ready(ctx context.Context) map[string]error {
+	if a.queue == nil {
+		return nil
+	}
+	return map[string]error{"queue": a.queue.Health(ctx)}
+}
+
+// Close closes what open opened, the last first. Every error is returned.
+func (a *app) Close(ctx context.Context) error {
+	var errs []error
+	if a.queue != nil {
+		errs = append(errs, a.queue.Close(context.WithoutCancel(ctx)))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// configError is a mistake of whoever configures the server.
+type configError struct{ error }
+
+func (e *configError) Unwrap() error { return e.error }
+
+func level(name string) (slog.Level, error) {
+	var l slog.Level
+	err := l.UnmarshalText([]byte(name))
+	return l, err
+}
+
+// logger writes to w, as text for people or JSON for programs.
+func logger(c Config, w io.Writer) *slog.Logger {
+	l, _ := level(c.LogLevel)
+	o := &slog.HandlerOptions{Level: l}
+	if c.LogFormat == "text" || c.LogFormat == "" && terminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}

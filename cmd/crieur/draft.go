@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// frontMatter is a Draft with the shorter forms that a Markdown file may use: title and summary at the top belong to the
+// default language.
+type frontMatter struct {
+	announce.Draft
+	Title    string            `json:"title"`
+	Summary  string            `json:"summary"`
+	Language announce.Language `json:"language"`
+}
+
+// languageMark begins the text of a language in a Markdown file: <!-- lang: en -->
+var languageMark = regexp.MustCompile(`(?m)^<!--\s*lang:\s*([A-Za-z0-9-]+)\s*-->[ \t]*\n?`)
+
+// readDraft reads an announcement from a file (- for in): Markdown with YAML front matter, YAML or JSON.
+func readDraft(path string, in io.Reader) (announce.Draft, error) {
+	var b []byte
+	var err error
+	if path == "-" {
+		b, err = io.ReadAll(io.LimitReader(in, 16<<20))
+	} else {
+		b, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return announce.Draft{}, &inputError{err}
+	}
+	d, err := parseDraft(b, strings.ToLower(filepath.Ext(path)))
+	if err != nil {
+		return announce.Draft{}, badInput("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+func parseDraft(b []byte, ext string) (announce.Draft, error) {
+	b = bytes.ReplaceAll(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), []byte("\r\n"), []byte("\n"))
+	var d announce.Draft
+	trimmed := bytes.TrimSpace(b)
+	switch {
+	case ext == ".json" || bytes.HasPrefix(trimmed, []byte("{")):
+		return d, strict(trimmed, &d)
+	case ext == ".md" || ext == ".markdown" || bytes.HasPrefix(trimmed, []byte("---\n")) && bytes.Contains(trimmed[4:], []byte("\n---")):
+		return parseMarkdown(trimmed)
+	}
+	j, err := yaml.YAMLToJSON(b)
+	if err != nil {
+		return d, errors.New(yaml.FormatError(err, false, true))
+	}
+	return d, strict(j, &d)
+}
+
+func parseMarkdown(b []byte) (announce.Draft, error) {
+	head, text, ok := bytes.Cut(bytes.TrimPrefix(b, []byte("---\n")), []byte("\n---"))
+	if !ok || !bytes.HasPrefix(b, []byte("---\n")) {
+		return announce.Draft{}, errors.New("a Markdown file begins with its fields between two lines of ---; see the README")
+	}
+	j, err := yaml.YAMLToJSON(head)
+	if err != nil {
+		return announce.Draft{}, errors.New(yaml.FormatError(err, false, true))
+	}
+	var f frontMatter
+	if err := strict(j, &f); err != nil {
+		return announce.Draft{}, err
+	}
+	d := f.Draft
+	if f.Language != "" && d.Default == "" {
+		d.Default = f.Language
+	}
+	if d.Texts == nil {
+		d.Texts = map[announce.Language]announce.Text{}
+	}
+	first := d.Default
+	if first == "" && len(d.Texts) == 1 {
+		for l := range d.Texts {
+			first = l
+		}
+	}
+	if first == "" {
+		first = "fr"
+		d.Default = first
+	}
+	set := func(l announce.Language, change func(*announce.Text)) {
+		t := d.Texts[l]
+		change(&t)
+		d.Texts[l] = t
+	}
+	if f.Title != "" {
+		set(first, func(t *announce.Text) { t.Title = f.Title })
+	}
+	if f.Summary != "" {
+		set(first, func(t *announce.Text) { t.Summary = f.Summary })
+	}
+	body := string(bytes.TrimLeft(text, "-\n"))
+	marks := languageMark.FindAllStringSubmatchIndex(body, -1)
+	part := func(l announce.Language, s string) {
+		if s = strings.TrimSpace(s); s != "" {
+			set(l, func(t *announce.Text) { t.Body = s })
+		}
+	}
+	end := len(body)
+	for i := len(marks) - 1; i >= 0; i-- {
+		part(announce.Language(body[marks[i][2]:marks[i][3]]), body[marks[i][1]:end])
+		end = marks[i][0]
+	}
+	part(first, body[:end])
+	return d, nil
+}
+
+// strict decodes JSON and refuses fields that nobody reads.
+func strict(b []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		var t *json.UnmarshalTypeError
+		if errors.As(err, &t) {
+			return fmt.Errorf("%s must be a %s, not a %s", t.Field, t.Type, t.Value)
+		}
+		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if dec.More() {
+		return errors.New("there is more after the announcement")
+	}
+	return nil
+}
