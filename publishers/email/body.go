@@ -1,0 +1,242 @@
+package email
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"mime/quotedprintable"
+	"net/textproto"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/wneessen/go-mail"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/publishers/internal/calendar"
+)
+
+// body is what every reader of a message shares: the headers that are nobody's own, and the text, encoded.
+type body struct {
+	once   sync.Once
+	of     announce.Message // without the person's fields
+	pieces []piece
+	marked bool // the text holds the mark for the person's link
+	err    *announce.Error
+}
+
+// piece is encoded bytes, or the place of the person's link.
+type piece struct {
+	bytes []byte
+	slot  slot
+}
+
+type slot int
+
+const (
+	literal slot = iota
+	inText
+	inHTML
+)
+
+// The most bodies that are kept, and the most bytes of them; the newest is kept whatever its size.
+const (
+	shelf  = 16
+	weight = 64 << 20
+)
+
+// bodies keeps what was encoded, by announcement, revision and language. Safe for concurrent use.
+type bodies struct {
+	mu   sync.Mutex
+	list []*body // the last used last
+}
+
+// of returns the body of msg, built at most once as long as it is kept. Messages that differ share nothing, whatever
+// they are called.
+func (c *bodies) of(msg announce.Message, build func(*body)) *body {
+	c.mu.Lock()
+	b := c.take(&msg)
+	c.list = append(c.list, b)
+	c.mu.Unlock()
+	b.once.Do(func() { build(b) })
+	return b
+}
+
+// take removes the body of msg from the list, or makes room for a new one.
+func (c *bodies) take(msg *announce.Message) *body {
+	for i, b := range slices.Backward(c.list) {
+		if b.of.Announcement == msg.Announcement && b.of.Rev == msg.Rev && b.of.Language == msg.Language && same(&b.of, msg) {
+			c.list = slices.Delete(c.list, i, i+1)
+			return b
+		}
+	}
+	b := &body{of: *msg}
+	b.of.Key, b.of.To, b.of.Unsubscribe = "", "", ""
+	total := b.size()
+	for i, x := range slices.Backward(c.list) {
+		if total += x.size(); total > weight || len(c.list)-i >= shelf {
+			c.list = slices.Delete(c.list, 0, i+1)
+			break
+		}
+	}
+	return b
+}
+
+// size is about what a body weighs: what it was made of, and as much again for what it became.
+func (b *body) size() int {
+	n := len(b.of.Text) + len(b.of.HTML)
+	for _, p := range b.of.Images {
+		n += len(p.Data)
+	}
+	return 2 * n
+}
+
+// same reports whether two messages have the same body. It is cheap when they share their strings.
+func same(a, b *announce.Message) bool {
+	return a.Text == b.Text && a.HTML == b.HTML && a.Subject == b.Subject && a.Kind == b.Kind && a.Summary == b.Summary &&
+		a.Link == b.Link && a.Created.Equal(b.Created) && a.Updated.Equal(b.Updated) &&
+		(a.Event == b.Event || reflect.DeepEqual(a.Event, b.Event)) &&
+		(len(a.Images)+len(b.Images) == 0 || reflect.DeepEqual(a.Images, b.Images)) &&
+		(len(a.Topics)+len(b.Topics) == 0 || reflect.DeepEqual(a.Topics, b.Topics))
+}
+
+// build lets go-mail compose the mail around tokens, then puts the encoded text in their places. The same message gives
+// the same bytes.
+func (m *mailer) build(b *body) {
+	msg := b.of
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %d %s %s\x00%s", msg.Announcement, msg.Rev, msg.Language, msg.Text, msg.HTML)))
+	seed := hex.EncodeToString(sum[:12])
+	skeleton, err := m.skeleton(msg, seed)
+	if err != nil {
+		b.err = &announce.Error{Outcome: announce.Permanent, Fault: "The mail could not be composed.", Err: err}
+		return
+	}
+	text, markedText := encodeText(msg.Text, inText)
+	htmlText, markedHTML := encodeText(msg.HTML, inHTML)
+	b.marked = markedText || markedHTML
+	before, after, _ := bytes.Cut(skeleton, []byte(token("text", seed)))
+	b.pieces = append([]piece{{bytes: before}}, text...)
+	if msg.HTML != "" {
+		before, rest, _ := bytes.Cut(after, []byte(token("html", seed)))
+		b.pieces = append(append(b.pieces, piece{bytes: before}), htmlText...)
+		after = rest
+	}
+	b.pieces = append(b.pieces, piece{bytes: after})
+}
+
+func token(part, seed string) string { return "crieur" + part + seed }
+
+// skeleton is the mail with tokens for its texts, without the headers that each person's mail has of its own.
+func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
+	g := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithCharset(mail.CharsetUTF8), mail.WithEncoding(mail.EncodingQP))
+	g.FromMailAddress(m.from)
+	if m.replyTo != nil {
+		g.ReplyToMailAddress(m.replyTo)
+	}
+	g.Subject(oneLine(msg.Subject))
+	g.SetBulk()
+	g.SetGenHeader("Auto-Submitted", "auto-generated")
+	if l := string(msg.Language); l != "" && languageTag.MatchString(l) {
+		g.SetGenHeader("Content-Language", l)
+	}
+	g.SetGenHeaderPreformatted("List-Id", m.listID)
+	g.SetBodyString(mail.TypeTextPlain, token("text", seed))
+	if msg.HTML != "" {
+		g.AddAlternativeString(mail.TypeTextHTML, token("html", seed))
+	}
+	for i, p := range msg.Images {
+		if len(p.Data) == 0 {
+			continue
+		}
+		kind, ok := strings.CutPrefix(p.Type, "image/")
+		if !ok || !languageTag.MatchString(kind) {
+			return nil, fmt.Errorf("image %d is of an unknown type", i+1)
+		}
+		id := fmt.Sprintf("image%d", i+1)
+		name := id + "." + strings.Replace(kind, "jpeg", "jpg", 1)
+		option := mail.WithFileContentType(mail.ContentType(p.Type))
+		if strings.Contains(msg.HTML, "cid:"+id) {
+			g.EmbedReadSeeker(name, bytes.NewReader(p.Data), option, mail.WithFileContentID(id))
+		} else {
+			g.AttachReadSeeker(name, bytes.NewReader(p.Data), option)
+		}
+	}
+	if msg.Event != nil && !msg.Kind.AboutPast() {
+		ics := m.calendar(msg)
+		g.AddAlternativeString("text/calendar; method=PUBLISH", string(ics), mail.WithPartEncoding(mail.EncodingB64))
+		g.AttachReadSeeker("invite.ics", bytes.NewReader(ics), mail.WithFileContentType("text/calendar; method=PUBLISH; charset=UTF-8"))
+	}
+	var out bytes.Buffer
+	if _, err := g.WriteTo(&out); err != nil {
+		return nil, err
+	}
+	return settle(out.Bytes(), seed), nil
+}
+
+// calendar is the event for calendar programs: an update of the same entry at each revision.
+func (m *mailer) calendar(msg announce.Message) []byte {
+	stamp := msg.Updated
+	if stamp.IsZero() {
+		stamp = msg.Created
+	}
+	e := calendar.Event(msg, m.site, calendar.Options{Stamp: stamp, Organizer: m.from})
+	return calendar.Calendar(calendar.Document{Method: "PUBLISH"}, e)
+}
+
+var (
+	languageTag = regexp.MustCompile(`^[A-Za-z0-9-]{1,35}$`)
+	boundary    = regexp.MustCompile(`(?m)^(?:Content-Type: multipart/[a-z]+;)\r\n boundary=([0-9a-f]{20,70})\r?$`)
+)
+
+// settle takes out what go-mail adds by the clock and by chance: Date, Message-ID and the boundaries.
+func settle(b []byte, seed string) []byte {
+	head, rest, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+	var kept []byte
+	skip := false
+	for _, l := range bytes.SplitAfter(append(head, crlf...), []byte(crlf)) {
+		if len(l) > 0 && l[0] != ' ' && l[0] != '\t' {
+			name, _, _ := bytes.Cut(l, []byte(":"))
+			switch textproto.CanonicalMIMEHeaderKey(string(name)) {
+			case "Date", "Message-Id":
+				skip = true
+			default:
+				skip = false
+			}
+		}
+		if !skip {
+			kept = append(kept, l...)
+		}
+	}
+	b = append(append(kept, crlf...), rest...)
+	for i, found := range boundary.FindAllSubmatch(b, -1) {
+		b = bytes.ReplaceAll(b, found[1], []byte(fmt.Sprintf("crieur-%s-%d", seed, i+1)))
+	}
+	return b
+}
+
+// encodeText is a text quoted-printable, cut where the person's link goes.
+func encodeText(s string, at slot) (pieces []piece, marked bool) {
+	for i, part := range strings.Split(s, announce.UnsubscribeMark) {
+		var b bytes.Buffer
+		if i > 0 {
+			pieces, marked = append(pieces, piece{slot: at}), true
+		}
+		w := quotedprintable.NewWriter(&b)
+		_, _ = w.Write([]byte(part)) // a bytes.Buffer takes everything
+		_ = w.Close()
+		if b.Len() > 0 {
+			pieces = append(pieces, piece{bytes: b.Bytes()})
+		}
+		if i < strings.Count(s, announce.UnsubscribeMark) && b.Len() > 0 {
+			pieces[len(pieces)-1].bytes = append(pieces[len(pieces)-1].bytes, "=\r\n"...)
+		}
+	}
+	return pieces, marked
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 }), " ")
+}

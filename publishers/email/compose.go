@@ -1,0 +1,151 @@
+package email
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"html"
+	"strings"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+const crlf = "\r\n"
+
+// compose appends the whole mail as it goes over the wire, final dot included: the person's own headers, then what all
+// readers share with the person's link spliced in. It also returns the Message-ID, which the key decides alone.
+func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, string, *announce.Error) {
+	shared := m.bodies.of(msg, m.build)
+	if shared.err != nil {
+		return nil, "", shared.err
+	}
+	if msg.Key == "" {
+		return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "key", Fault: "The mail has no key, so a copy could not be told from it."}
+	}
+	link := msg.Unsubscribe
+	if link != "" && !isLink(link) || link == "" && shared.marked {
+		return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "unsubscribe", Fault: "The mail has no proper link to unsubscribe. Set CRIEUR_PUBLIC_URL to the address of this server."}
+	}
+	id := m.messageID(msg.Key)
+	b = append(append(append(b, "To: "...), to...), crlf...)
+	b = append(b, "Date: "...)
+	b = date(msg).In(m.zone).AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
+	b = append(append(append(b, "\r\nMessage-ID: "...), id...), crlf...)
+	b = m.appendUnsubscribe(b, link)
+	plain, escaped := link, ""
+	for _, p := range shared.pieces {
+		switch p.slot {
+		case inText:
+			b = appendQP(b, plain)
+		case inHTML:
+			if escaped == "" {
+				escaped = html.EscapeString(link)
+			}
+			b = appendQP(b, escaped)
+		default:
+			b = append(b, p.bytes...)
+		}
+	}
+	if len(m.signers) > 0 {
+		headers, err := sign(m.signers, b)
+		if err != nil {
+			return nil, "", &announce.Error{Outcome: announce.Permanent, Stop: true, Fault: "The mail could not be signed. Check DKIM_KEY with crieur doctor.", Err: err}
+		}
+		b = append(headers, b...)
+	}
+	return terminate(b), id, nil
+}
+
+// appendUnsubscribe writes the headers of RFC 2369 and RFC 8058. A message without a link of its own gets the address, if there is one.
+func (m *mailer) appendUnsubscribe(b []byte, link string) []byte {
+	if link == "" && m.mailto == "" {
+		return b
+	}
+	b = append(b, "List-Unsubscribe:"...)
+	if link != "" {
+		b = append(append(append(b, " <"...), link...), '>')
+		if m.mailto != "" {
+			b = append(b, ",\r\n"...)
+		}
+	}
+	if m.mailto != "" {
+		b = append(append(append(b, " <mailto:"...), m.mailto...), "?subject=unsubscribe>"...)
+	}
+	b = append(b, crlf...)
+	if link != "" {
+		b = append(b, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
+	}
+	return b
+}
+
+// messageID is the same for the same delivery, whenever and wherever it is sent.
+func (m *mailer) messageID(key string) string {
+	sum := sha256.Sum256(append([]byte("crieur message "), key...))
+	b := make([]byte, 0, 64)
+	b = append(b, '<')
+	b = hex.AppendEncode(b, sum[:16])
+	b = append(append(append(b, '@'), m.domain...), '>')
+	return string(b)
+}
+
+// date is when the delivery first became due; for a message that has not been planned, when it was written.
+func date(msg announce.Message) time.Time {
+	for _, t := range []time.Time{msg.Date, msg.Updated, msg.Created} {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Now()
+}
+
+// isLink reports whether s can stand in a header between angle brackets, as a web address.
+func isLink(s string) bool {
+	if !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") || len(s) > 900 {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '<' || c == '>' || c == '"' || c == '\\' || c == ',' {
+			return false
+		}
+	}
+	return true
+}
+
+// appendQP writes s quoted-printable on lines of its own: it begins where a line begins, and ends with a soft break.
+func appendQP(b []byte, s string) []byte {
+	const digits = "0123456789ABCDEF"
+	column := 0
+	for i := 0; i < len(s); i++ {
+		if column > 72 {
+			b = append(b, "=\r\n"...)
+			column = 0
+		}
+		if c := s[i]; c > ' ' && c < 0x7f && c != '=' && (c != '.' || column > 0) {
+			b = append(b, c)
+			column++
+		} else {
+			b = append(b, '=', digits[c>>4], digits[c&15])
+			column += 3
+		}
+	}
+	return append(b, "=\r\n"...)
+}
+
+// terminate doubles dots where lines begin (RFC 5321, 4.5.2) and adds the final one.
+func terminate(b []byte) []byte {
+	if !bytes.HasSuffix(b, []byte(crlf)) {
+		b = append(b, crlf...)
+	}
+	if n := bytes.Count(b, []byte("\n.")); n > 0 || b[0] == '.' {
+		out := make([]byte, 0, len(b)+n+8)
+		for line := range bytes.Lines(b) {
+			if line[0] == '.' {
+				out = append(out, '.')
+			}
+			out = append(out, line...)
+		}
+		b = out
+	}
+	return append(b, ".\r\n"...)
+}
