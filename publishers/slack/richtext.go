@@ -1,0 +1,362 @@
+package slack
+
+import (
+	"html"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	slackgo "github.com/slack-go/slack"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	east "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+)
+
+const (
+	deepest     = 4  // lists nested deeper are shown at this depth
+	maxDividers = 10 // lines beyond these become blank, so that a post never has too many blocks
+)
+
+// markdown reads Markdown without raw HTML: "<!channel>" is nothing but words. Safe for concurrent use.
+func newMarkdown() parser.Parser {
+	without := func(all []util.PrioritizedValue, priority int) []util.PrioritizedValue {
+		return slices.DeleteFunc(all, func(v util.PrioritizedValue) bool { return v.Priority == priority })
+	}
+	const htmlBlock, rawHTML = 900, 400 // their priorities among goldmark's parsers
+	return goldmark.New(
+		goldmark.WithParser(parser.NewParser(
+			parser.WithBlockParsers(without(parser.DefaultBlockParsers(), htmlBlock)...),
+			parser.WithInlineParsers(without(parser.DefaultInlineParsers(), rawHTML)...),
+			parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
+		)),
+		goldmark.WithExtensions(extension.Linkify, extension.Strikethrough),
+	).Parser()
+}
+
+type (
+	span  = slackgo.RichTextSectionElement
+	style = slackgo.RichTextSectionTextStyle
+)
+
+// writer turns parsed Markdown into rich text, where no character of the author's means anything to Slack.
+type writer struct {
+	src      []byte
+	blocks   []slackgo.Block
+	elements []slackgo.RichTextElement // of the rich text under way
+	spans    []span                    // of the section under way
+	dividers int
+}
+
+// translate returns md as blocks. A first line that repeats title is left out: the header says it.
+func translate(p parser.Parser, md, title string) []slackgo.Block {
+	w := &writer{src: []byte(md)}
+	root := p.Parse(text.NewReader(w.src))
+	if first := root.FirstChild(); first != nil && title != "" && (first.Kind() == ast.KindHeading || first.Kind() == ast.KindParagraph) {
+		var said []span
+		w.inlines(first, style{}, &said)
+		if sameWords(words(said), title) {
+			root.RemoveChild(root, first)
+		}
+	}
+	w.flow(root)
+	w.endBlock()
+	return w.blocks
+}
+
+func (w *writer) flow(parent ast.Node) {
+	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
+		switch n := n.(type) {
+		case *ast.LinkReferenceDefinition:
+		case *ast.List:
+			w.endSection()
+			w.list(n, 0)
+		case *ast.Blockquote:
+			w.endSection()
+			if spans := w.flat(n, style{}); len(spans) > 0 {
+				w.elements = append(w.elements, &slackgo.RichTextQuote{Type: slackgo.RTEQuote, Elements: spans})
+			}
+		case *ast.CodeBlock, *ast.FencedCodeBlock:
+			w.endSection()
+			if code := w.code(n); code != "" {
+				w.elements = append(w.elements, &slackgo.RichTextPreformatted{Type: slackgo.RTEPreformatted, Elements: []span{slackgo.NewRichTextSectionTextElement(code, nil)}})
+			}
+		case *ast.ThematicBreak:
+			w.endBlock()
+			if len(w.blocks) > 0 && n.NextSibling() != nil && w.dividers < maxDividers {
+				w.dividers++
+				w.blocks = append(w.blocks, slackgo.NewDividerBlock())
+			}
+		default: // paragraphs and headings
+			var said []span
+			w.inlines(n, style{Bold: n.Kind() == ast.KindHeading}, &said)
+			if len(said) == 0 {
+				continue
+			}
+			switch {
+			case len(w.spans) > 0:
+				w.spans = say(w.spans, "\n\n", style{})
+			case len(w.elements) > 0:
+				w.spans = say(w.spans, "\n", style{})
+			}
+			w.spans = append(w.spans, said...)
+		}
+	}
+}
+
+func (w *writer) endSection() {
+	if len(w.spans) > 0 {
+		w.elements = append(w.elements, slackgo.NewRichTextSection(w.spans...))
+	}
+	w.spans = nil
+}
+
+func (w *writer) endBlock() {
+	w.endSection()
+	if len(w.elements) > 0 {
+		w.blocks = append(w.blocks, slackgo.NewRichTextBlock("", w.elements...))
+	}
+	w.elements = nil
+}
+
+// list writes one list; the lists inside its items follow them with a deeper indent, as Slack has it.
+func (w *writer) list(l *ast.List, depth int) {
+	kind, offset := slackgo.RTEListBullet, 0
+	if l.IsOrdered() {
+		kind, offset = slackgo.RTEListOrdered, max(l.Start-1, 0)
+	}
+	var items []slackgo.RichTextElement
+	end := func() {
+		if len(items) > 0 {
+			list := slackgo.NewRichTextList(kind, min(depth, deepest), items...)
+			if l.IsOrdered() {
+				list.Offset, offset = offset, offset+len(items)
+			}
+			w.elements = append(w.elements, list)
+		}
+		items = nil
+	}
+	for item := l.FirstChild(); item != nil; item = item.NextSibling() {
+		if spans := w.flat(item, style{}); len(spans) > 0 {
+			items = append(items, slackgo.NewRichTextSection(spans...))
+		}
+		for n := item.FirstChild(); n != nil; n = n.NextSibling() {
+			if inner, ok := n.(*ast.List); ok {
+				end()
+				w.list(inner, depth+1)
+			}
+		}
+	}
+	end()
+}
+
+// flat is everything in a quotation or a list item, line after line. Lists in list items are left to list.
+func (w *writer) flat(parent ast.Node, s style) []span {
+	var all []span
+	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
+		var said []span
+		switch n := n.(type) {
+		case *ast.LinkReferenceDefinition, *ast.ThematicBreak:
+		case *ast.List:
+			if parent.Kind() == ast.KindListItem {
+				continue
+			}
+			for item := n.FirstChild(); item != nil; item = item.NextSibling() {
+				if item != n.FirstChild() {
+					said = say(said, "\n", s)
+				}
+				said = append(say(said, "• ", s), w.flat(item, s)...)
+			}
+		case *ast.Blockquote, *ast.ListItem:
+			said = w.flat(n, s)
+		case *ast.CodeBlock, *ast.FencedCodeBlock:
+			said = say(said, w.code(n), style{Code: true})
+		default:
+			inner := s
+			inner.Bold = s.Bold || n.Kind() == ast.KindHeading
+			w.inlines(n, inner, &said)
+		}
+		if len(all) > 0 && len(said) > 0 {
+			all = say(all, "\n", s)
+		}
+		all = append(all, said...)
+	}
+	return all
+}
+
+func (w *writer) inlines(parent ast.Node, s style, to *[]span) {
+	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
+		switch n := n.(type) {
+		case *ast.Text:
+			value := string(n.Segment.Value(w.src))
+			if !n.IsRaw() {
+				value = resolve(value)
+			}
+			if n.HardLineBreak() || n.SoftLineBreak() {
+				value += "\n"
+			}
+			*to = say(*to, value, s)
+		case *ast.String:
+			*to = say(*to, string(n.Value), s)
+		case *ast.CodeSpan:
+			code := s
+			code.Code = true
+			var b strings.Builder
+			for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+				if t, ok := c.(*ast.Text); ok {
+					b.Write(t.Segment.Value(w.src))
+				}
+			}
+			*to = say(*to, strings.ReplaceAll(b.String(), "\n", " "), code)
+		case *ast.Emphasis:
+			inner := s
+			inner.Italic, inner.Bold = s.Italic || n.Level == 1, s.Bold || n.Level == 2
+			w.inlines(n, inner, to)
+		case *east.Strikethrough:
+			inner := s
+			inner.Strike = true
+			w.inlines(n, inner, to)
+		case *ast.Link:
+			w.link(n, string(n.Destination), s, to)
+		case *ast.Image:
+			w.link(n, string(n.Destination), s, to)
+		case *ast.AutoLink:
+			address := string(n.URL(w.src))
+			if n.AutoLinkType == ast.AutoLinkEmail && !strings.HasPrefix(address, "mailto:") {
+				address = "mailto:" + address
+			}
+			*to = point(*to, string(n.Label(w.src)), address, s)
+		default:
+			w.inlines(n, s, to)
+		}
+	}
+}
+
+func (w *writer) link(n ast.Node, destination string, s style, to *[]span) {
+	var label []span
+	w.inlines(n, style{}, &label)
+	*to = point(*to, words(label), resolve(destination), s)
+}
+
+func (w *writer) code(n ast.Node) string {
+	var b strings.Builder
+	for i := range n.Lines().Len() {
+		line := n.Lines().At(i)
+		b.Write(line.Value(w.src))
+	}
+	return strings.TrimRight(b.String(), " \t\n")
+}
+
+// say adds words in a style; words in the style of those before join them.
+func say(spans []span, words string, s style) []span {
+	if words == "" {
+		return spans
+	}
+	if len(spans) > 0 {
+		if last, ok := spans[len(spans)-1].(*slackgo.RichTextSectionTextElement); ok && (last.Style == nil && s == style{} || last.Style != nil && *last.Style == s) {
+			last.Text += words
+			return spans
+		}
+	}
+	return append(spans, slackgo.NewRichTextSectionTextElement(words, styled(s)))
+}
+
+// point adds a link, or its words alone when nobody could follow it.
+func point(spans []span, label, address string, s style) []span {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || (u.Scheme != "mailto" || u.Opaque == "") && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return say(spans, label, s)
+	}
+	target := u.String()
+	if label = strings.TrimSpace(label); label == target || label == strings.TrimSpace(address) {
+		label = ""
+	}
+	return append(spans, slackgo.NewRichTextSectionLinkElement(target, label, styled(s)))
+}
+
+func styled(s style) *style {
+	if s == (style{}) {
+		return nil
+	}
+	return &s
+}
+
+// words is what a person reads in spans.
+func words(spans []span) string {
+	var b strings.Builder
+	for _, s := range spans {
+		switch s := s.(type) {
+		case *slackgo.RichTextSectionTextElement:
+			b.WriteString(s.Text)
+		case *slackgo.RichTextSectionLinkElement:
+			switch address := strings.TrimPrefix(s.URL, "mailto:"); s.Text {
+			case "", address:
+				b.WriteString(address)
+			default:
+				b.WriteString(s.Text + " (" + address + ")")
+			}
+		}
+	}
+	return b.String()
+}
+
+// weight is how much of Slack's limit on a whole message spans take.
+func weight(spans []span) int {
+	n := 0
+	for _, s := range spans {
+		switch s := s.(type) {
+		case *slackgo.RichTextSectionTextElement:
+			n += units(s.Text)
+		case *slackgo.RichTextSectionLinkElement:
+			n += units(s.Text) + units(s.URL)
+		}
+	}
+	return n
+}
+
+// units counts as JavaScript does, which is never less than any other way to count characters.
+func units(s string) int { return len(utf16.Encode([]rune(s))) }
+
+// resolve replaces backslash escapes and character references, once.
+func resolve(s string) string {
+	if !strings.ContainsAny(s, `\&`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && util.IsPunct(s[i+1]):
+			i++
+			b.WriteByte(s[i])
+		case s[i] == '&':
+			if end := strings.IndexByte(s[i:], ';'); end > 1 && end < 34 {
+				if ref := html.UnescapeString(s[i : i+end+1]); !strings.HasSuffix(ref, ";") {
+					b.WriteString(strings.Map(visible, ref))
+					i += end
+					continue
+				}
+			}
+			b.WriteByte('&')
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// visible drops the control characters that a character reference could smuggle in.
+func visible(r rune) rune {
+	if unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0xFEFF {
+		return -1
+	}
+	return r
+}
+
+func sameWords(a, b string) bool {
+	return strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")
+}
