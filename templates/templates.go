@@ -1,17 +1,48 @@
-// Package templates turns an announcement into the message that one channel publishes in one language.
+// Package templates turns an announcement into the message that one channel publishes in one language: it finds the
+// templates, fills them, and shortens what the author wrote until the channel takes it.
 package templates
 
 import (
+	"embed"
+	"errors"
+	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/crieur/crieur/internal/announce"
 )
 
-// Set is every template, parsed. Safe for concurrent use.
-type Set struct{ overlay fs.FS }
+//go:embed default email feed slack twitter
+var builtin embed.FS
 
-// New parses the built-in templates and the operator's files in overlay (nil: none). The error names the file and the line.
-func New(overlay fs.FS) (*Set, error) { return &Set{overlay: overlay}, nil }
+// Set is every template, parsed. Safe for concurrent use.
+type Set struct {
+	builtin, own files
+	read         *reader
+
+	mu    sync.Mutex
+	ready map[use]bundle
+}
+
+// New parses the built-in templates and the operator's files in overlay (nil: none), and tries the latter on a sample.
+// The error names every bad file with its line.
+func New(overlay fs.FS) (*Set, error) {
+	s := &Set{own: files{}, read: newReader(), ready: map[use]bundle{}}
+	var err error
+	if s.builtin, err = read(builtin); err != nil {
+		return nil, err
+	}
+	if overlay == nil {
+		return s, nil
+	}
+	if s.own, err = read(overlay); err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	if err := s.try(); err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	return s, nil
+}
 
 // Request says what to render, and for whom.
 type Request struct {
@@ -22,12 +53,46 @@ type Request struct {
 	Site         announce.Site
 }
 
-// Render shapes the announcement for one account. Key, To, Unsubscribe and Date stay empty. The error is an announce.Faults.
+// Render shapes the announcement for one account. Key, To, Unsubscribe and Date stay empty. The text is within the limits, or
+// the error is an announce.Faults that says what to shorten. The same request always gives the same message.
 func (s *Set) Render(r Request) (announce.Message, error) {
 	a := r.Announcement
-	l, t := a.Pick(r.Language)
-	return announce.Message{
-		Announcement: a.ID, Rev: a.Rev, Kind: a.Kind, Language: l, Subject: t.Title, Summary: t.Summary,
-		Text: t.Title + "\n\n" + t.Body, Link: a.Link, Event: a.Event, Topics: a.Topics, Created: a.Created, Updated: a.Updated,
-	}, nil
+	want := r.Language
+	if r.Limits.Multilingual {
+		want = a.Default
+	}
+	language, _ := a.Pick(want)
+	m := announce.Message{
+		Announcement: a.ID, Rev: a.Rev, Kind: a.Kind, Language: language, Link: mainLink(a), Images: pictures(a, language, r.Limits),
+		Event: a.Event, Topics: a.Topics, Created: a.Created, Updated: a.Updated,
+	}
+	languages := []announce.Language{language}
+	if r.Limits.Multilingual {
+		languages = allLanguages(a)
+	}
+	var faults announce.Faults
+	for i, l := range languages {
+		v, err := s.version(r, l)
+		var f announce.Faults
+		if errors.As(err, &f) {
+			faults = append(faults, f...)
+			continue
+		} else if err != nil {
+			faults = append(faults, announce.Fault{Field: "channels", Say: fmt.Sprintf("the template of %s in %s: %v", r.Account, l, err)})
+			continue
+		}
+		if i == 0 {
+			m.Subject, m.Summary, m.Text = v.Subject, v.Summary, v.Text
+			if r.Limits.HTML {
+				m.HTML = v.HTML
+			}
+		}
+		if r.Limits.Multilingual {
+			m.Versions = append(m.Versions, v)
+		}
+	}
+	if err := faults.Err(); err != nil {
+		return announce.Message{}, err
+	}
+	return m, nil
 }
