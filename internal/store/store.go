@@ -5,7 +5,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -21,21 +28,142 @@ type Options struct {
 	Log       *slog.Logger     // nil: silent
 }
 
+const defaultMinFree = 64 << 20
+
 // DB is an open record. Safe for concurrent use.
-type DB struct{}
+type DB struct {
+	o      Options
+	lock   *os.File  // nil without Dir
+	pool   *sql.DB   // reads; on Postgres writes too
+	group  *group    // SQLite's writer; nil on Postgres
+	stmts  *prepared // SQLite's prepared reads; nil on Postgres
+	marks  marks     // Postgres' placeholders
+	packs  packs     // frozen messages, decoded
+	offset atomic.Int64
+	stop   context.CancelFunc // ends the clock's goroutine
+	done   chan struct{}      // closed when it has ended
+	once   sync.Once
+}
 
 // Open opens the record, creates or migrates it, and locks the state directory. A directory that another process
 // holds is a *LockedError; a record written by a newer program is refused.
-func Open(ctx context.Context, o Options) (*DB, error) { panic("building") }
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Dir == "" && o.URL.Empty() {
+		return nil, errors.New("store: neither a state directory nor a database is given")
+	}
+	if o.MinFree == 0 {
+		o.MinFree = defaultMinFree
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
+	db := &DB{o: o}
+	if err := db.open(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context) (err error) {
+	if db.o.Dir != "" {
+		if err = os.MkdirAll(db.o.Dir, 0o700); err != nil {
+			return fmt.Errorf("cannot create the state directory: %w", err)
+		}
+		if db.lock, err = acquire(db.o.Dir, time.Now()); err != nil {
+			return err
+		}
+	}
+	if db.postgres() {
+		return db.openPostgres(ctx)
+	}
+	return db.openSQLite(ctx)
+}
+
+func (db *DB) postgres() bool { return !db.o.URL.Empty() }
 
 // Close waits for writes under way, then releases everything. Later calls on the DB fail.
-func (db *DB) Close() error { panic("building") }
+func (db *DB) Close() (err error) {
+	db.once.Do(func() { err = db.close() })
+	return err
+}
+
+func (db *DB) close() error {
+	var errs []error
+	if db.stop != nil {
+		db.stop()
+		<-db.done
+	}
+	if db.group != nil {
+		errs = append(errs, db.group.close())
+	}
+	if db.pool != nil {
+		errs = append(errs, db.pool.Close())
+	}
+	if db.lock != nil {
+		errs = append(errs, release(db.lock))
+	}
+	return errors.Join(errs...)
+}
 
 // Now is the clock of every lease and schedule, in UTC to the microsecond. Servers that share a Postgres agree on it.
-func (db *DB) Now() time.Time { panic("building") }
+func (db *DB) Now() time.Time {
+	if db.o.Clock != nil {
+		return db.o.Clock().UTC().Truncate(time.Microsecond)
+	}
+	return time.Now().Add(time.Duration(db.offset.Load())).UTC().Truncate(time.Microsecond)
+}
 
-// Ready reports whether an announcement could be accepted now: it writes durably and reads free space.
-func (db *DB) Ready(ctx context.Context) error { panic("building") }
+// Ready reports whether an announcement could be accepted now: it writes durably and looks at free space.
+func (db *DB) Ready(ctx context.Context) error {
+	if err := db.room(); err != nil {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE server SET probed_at = ?`, us(t.now))
+		return err
+	})
+}
 
-// LockHolder names the process that holds, or last held, the lock of a state directory. Empty: nobody since a clean close.
-func LockHolder(dir string) string { panic("building") }
+// room is ErrFull when the disk of SQLite has less free space than the floor.
+func (db *DB) room() error {
+	if db.postgres() || db.o.MinFree < 0 {
+		return nil
+	}
+	free, err := freeBytes(db.o.Dir)
+	if err != nil {
+		return fmt.Errorf("cannot tell how much disk space is free: %w", err)
+	}
+	if free < uint64(db.o.MinFree) {
+		return fmt.Errorf("%w: %d MiB are free in %s, at least %d MiB are needed; delete something", ErrFull, free>>20, db.o.Dir, db.o.MinFree>>20)
+	}
+	return nil
+}
+
+// us stores a moment: microseconds since 1970, 0 for none.
+func us(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// at reads what us stored.
+func at(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// clean makes text from outside storable everywhere: valid UTF-8 without NUL, which Postgres refuses.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}

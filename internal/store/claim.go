@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+const (
+	faultGone    = "no longer subscribed"
+	faultMaybe   = "no longer subscribed; a message that was under way may have arrived"
+	faultCorrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
+)
+
+// claiming is a Claim in the making.
+type claiming struct {
+	Claim
+	ClaimOptions
+	account string
+	id      announce.ID
+	taken   bool
+	key     packKey
+	loaded  *pack // read for this claim, not yet remembered
+}
+
+func (c *claiming) claim(ctx context.Context, t *tx) error {
+	paused, slot, open, err := t.open(ctx, c.account)
+	if err != nil || !open {
+		return err
+	}
+	for {
+		rows, err := t.rows(ctx, `account = ? AND announcement = ? AND due <= ? ORDER BY due LIMIT 1`+t.lock("FOR UPDATE SKIP LOCKED"),
+			c.account, string(c.id), us(t.now))
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		h := rows[0]
+		if c.Pace <= 0 || slot.Before(paused) {
+			slot = paused
+		}
+		if c.Wait = max(0, slot.Sub(t.now)); c.Wait > 0 {
+			return nil
+		}
+		token, active, err := t.consent(ctx, h)
+		if err != nil {
+			return err
+		}
+		if !active {
+			if err := t.passOver(ctx, c.account, c.id); err != nil {
+				return err
+			}
+			continue
+		}
+		message, usable, err := c.message(ctx, t, h)
+		if err != nil {
+			return err
+		}
+		if !usable {
+			if err := t.setAside(ctx, h, c.Owner); err != nil {
+				return err
+			}
+			continue
+		}
+		if ours, err := c.reserve(ctx, t); err != nil || !ours {
+			return err
+		}
+		return c.take(ctx, t, h, message, token)
+	}
+}
+
+// open reads what holds the account back. On Postgres it cannot change before the claim commits.
+func (t *tx) open(ctx context.Context, account string) (paused, slot time.Time, open bool, err error) {
+	if err := t.advisory(ctx, lockGate, true); err != nil {
+		return paused, slot, false, err
+	}
+	var all, one, until, free int64
+	_, err = t.one(ctx, `SELECT s.stopped_at, COALESCE(a.stopped, 0), COALESCE(a.paused_until, 0), COALESCE(a.slot, 0)
+		FROM server s LEFT JOIN accounts a ON a.account = ?`, []any{account}, &all, &one, &until, &free)
+	return at(until), at(free), err == nil && all == 0 && one == 0, err
+}
+
+// consent tells whether a person still wants to be told. On Postgres an unsubscription waits until the claim commits.
+func (t *tx) consent(ctx context.Context, h held) (token string, active bool, err error) {
+	if h.subscriber == 0 {
+		return "", true, nil
+	}
+	var standing string
+	_, err = t.one(ctx, `SELECT token, standing FROM subscribers WHERE id = ?`+t.lock("FOR SHARE"), []any{h.subscriber}, &token, &standing)
+	return token, standing == "active", err
+}
+
+// passOver lets everybody of the pair rest who is due and no longer subscribed. A call that was under way stays
+// unmade: to repeat it would be to write to them again.
+func (t *tx) passOver(ctx context.Context, account string, id announce.ID) error {
+	_, err := t.exec(ctx, `UPDATE deliveries SET rest = 'skipped', fault = CASE WHEN calling = '' THEN ? ELSE ? END,
+		calling = '', lease_until = 0, owner = '', fence = fence + 1
+		WHERE account = ? AND announcement = ? AND due <= ? AND subscriber IN (SELECT id FROM subscribers WHERE standing <> 'active')`,
+		faultGone, faultMaybe, account, string(id), us(t.now))
+	return err
+}
+
+// message finds what is to be sent. Not usable: it is not there, or cannot be read.
+func (c *claiming) message(ctx context.Context, t *tx, h held) (m announce.Message, usable bool, err error) {
+	rev := h.Rev
+	if h.Todo() == announce.Settle {
+		rev = h.CallRev
+	}
+	c.key, c.loaded = packKey{c.id, c.account, rev}, nil
+	p := t.db.packs.get(c.key)
+	if p == nil {
+		var corrupt *corruptError
+		if p, err = t.readPack(ctx, c.key); errors.As(err, &corrupt) {
+			t.db.o.Log.Error("a stored message cannot be read", "announcement", c.id, "account", c.account, "rev", rev, "error", err)
+			return m, false, nil
+		}
+		if err != nil {
+			return m, false, err
+		}
+		c.loaded = p
+	}
+	m, usable = p.pick(h.Language)
+	return m, usable || h.Todo() == announce.Retract, nil
+}
+
+// setAside lets a delivery rest that cannot be called, so that it costs the others nothing.
+func (t *tx) setAside(ctx context.Context, h held, owner string) error {
+	before := h.Delivery
+	h.Rest, h.Fault = announce.Failed, faultCorrupt
+	if h.Calling != announce.Nothing {
+		h.Rest = announce.Person
+	}
+	h.fence, h.lease, h.owner = h.fence+1, 0, ""
+	t.changed(before, h.Delivery, owner)
+	return t.putIs(ctx, h)
+}
+
+// reserve takes the account's next slot. Not ours: another server was faster, Wait says by how much.
+func (c *claiming) reserve(ctx context.Context, t *tx) (ours bool, err error) {
+	if c.Pace <= 0 {
+		return true, nil
+	}
+	n, err := t.exec(ctx, `UPDATE accounts SET slot = ? WHERE account = ? AND slot <= ?`, us(t.now.Add(c.Pace)), c.account, us(t.now))
+	if err == nil && n == 0 {
+		c.Wait = c.Pace
+	}
+	return n == 1, err
+}
+
+// take marks the call as begun.
+func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, token string) error {
+	before := h.Delivery
+	c.Verb = h.Todo()
+	if c.Verb != announce.Settle {
+		h.Calling, h.CallRev, h.Began = c.Verb, h.Rev, t.now
+		h.Attempts++
+	}
+	h.fence, h.lease, h.owner = h.fence+1, us(t.now.Add(c.Lease)), clean(c.Owner)
+	if err := t.putIs(ctx, h); err != nil {
+		return err
+	}
+	t.changed(before, h.Delivery, c.Owner)
+	m.Key, m.To, m.Date = h.ID, h.To, h.First
+	if token != "" && t.db.o.PublicURL != "" {
+		m.Unsubscribe = t.db.o.PublicURL + "/unsubscribe/" + token
+	}
+	c.Delivery, c.Message, c.Latest, c.Fence, c.taken = h.Delivery, m, h.CallRev == h.Rev, h.fence, true
+	return nil
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// Due lists pairs with work due now on accounts that may be called, longest due first. Plans whose time has come are
+// work too. Nothing is due while everything is stopped.
+func (db *DB) Due(ctx context.Context, limit int) ([]Job, error) {
+	now := us(db.Now())
+	// A personal account may have a million rows due: each of its plans costs one step in the index, not a scan.
+	var jobs []Job
+	err := db.read().each(ctx, `SELECT account, announcement FROM (
+			SELECT d.account, d.announcement, MIN(d.due) AS due FROM accounts a
+				JOIN deliveries d ON d.account = a.account AND d.recipient = '' AND d.due <= ?
+				WHERE a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
+			UNION ALL
+			SELECT p.account, p.announcement, (SELECT MIN(d.due) FROM deliveries d
+				WHERE d.account = p.account AND d.announcement = p.announcement AND d.due IS NOT NULL) AS due FROM plans p
+				JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
+			UNION ALL
+			SELECT p.account, p.announcement, p.next AS due FROM plans p
+				JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
+				WHERE p.wanted = 1 AND p.done = 0
+		) work WHERE due <= ? AND NOT EXISTS (SELECT 1 FROM server WHERE stopped_at > 0)
+		GROUP BY account, announcement ORDER BY MIN(due), announcement, account LIMIT ?`,
+		[]any{now, now, now, now, now, limit}, func(scan func(...any) error) error {
+			var j Job
+			err := scan(&j.Account, &j.Announcement)
+			jobs = append(jobs, j)
+			return err
+		})
+	return jobs, db.fault(err)
+}
+
+// NextDue is the earliest moment after now at which work becomes due on an account that is not stopped; zero when there is none.
+func (db *DB) NextDue(ctx context.Context) (time.Time, error) {
+	stopped, _, _, err := db.Stopped(ctx)
+	if err != nil || stopped {
+		return time.Time{}, err
+	}
+	accounts, err := db.Accounts(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := db.Now()
+	var next time.Time
+	for _, a := range accounts {
+		if a.Stopped {
+			continue
+		}
+		t, err := db.nextDue(ctx, a.Account, now, a.PausedUntil)
+		if err != nil {
+			return time.Time{}, db.fault(err)
+		}
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next, nil
+}
+
+// nextDue is NextDue for one account: what is due during a pause becomes due at its end.
+func (db *DB) nextDue(ctx context.Context, account string, now, paused time.Time) (time.Time, error) {
+	after := us(now)
+	if paused.After(now) {
+		after = 0
+	}
+	var next sql.NullInt64
+	_, err := db.read().one(ctx, `SELECT MIN(due) FROM (
+			SELECT MIN(due) AS due FROM deliveries WHERE account = ? AND recipient = '' AND due > ?
+			UNION ALL
+			SELECT MIN((SELECT MIN(d.due) FROM deliveries d WHERE d.account = p.account AND d.announcement = p.announcement AND d.due > ?))
+				FROM plans p WHERE p.account = ?
+			UNION ALL
+			SELECT MIN(next) FROM plans WHERE account = ? AND wanted = 1 AND done = 0 AND next > ?
+		) work`, []any{account, after, after, account, account, after}, &next)
+	if err != nil || !next.Valid {
+		return time.Time{}, err
+	}
+	due := at(next.Int64)
+	if due.Before(paused) {
+		due = paused
+	}
+	return due, nil
+}
+
+// Claim takes the longest due delivery of the pair for one call: until the lease ends, nobody else gets it, and when
+// nothing is recorded by then it is due again, to be settled. False with Wait: only a pause or the pace is in the way.
+// A person who is no longer subscribed is passed over.
+func (db *DB) Claim(ctx context.Context, account string, id announce.ID, o ClaimOptions) (Claim, bool, error) {
+	var c claiming
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		c = claiming{account: account, id: id, ClaimOptions: o}
+		return c.claim(ctx, t)
+	})
+	if err != nil {
+		return Claim{}, false, err
+	}
+	if c.loaded != nil {
+		db.packs.add(c.key, c.loaded)
+	}
+	return c.Claim, c.taken, nil
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"strings"
+)
+
+var base = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// secret is n random bytes as lower-case letters and digits.
+func secret(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails on a supported system (its documentation)
+	return strings.ToLower(base.EncodeToString(b))
+}
+
+// mailbox is what makes two addresses the same.
+func mailbox(address string) string { return strings.ToLower(strings.TrimSpace(clean(address))) }
+
+// AddSubscribers adds those who are not there, and brings back those who were removed. Somebody who unsubscribed stays
+// unsubscribed. All are added or none; Token, Active and Created are not looked at.
+func (db *DB) AddSubscribers(ctx context.Context, people []Subscriber) (added int, err error) {
+	if err := db.room(); err != nil {
+		return 0, err
+	}
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		added = 0
+		for _, p := range people {
+			n, err := t.exec(ctx, `INSERT INTO subscribers (mailbox, address, name, language, token, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT (mailbox) DO UPDATE SET standing = 'active', address = excluded.address, name = excluded.name,
+					language = excluded.language, updated_at = excluded.updated_at WHERE subscribers.standing = 'removed'`,
+				mailbox(p.Address), strings.TrimSpace(clean(p.Address)), clean(p.Name), string(p.Language), secret(16), us(t.now), us(t.now))
+			if err != nil {
+				return err
+			}
+			added += int(n)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return added, nil
+}
+
+const subscriberColumns = `SELECT address, name, language, token, standing, created_at FROM subscribers `
+
+func scanSubscriber(scan func(...any) error) (s Subscriber, err error) {
+	var standing string
+	var created int64
+	err = scan(&s.Address, &s.Name, &s.Language, &s.Token, &standing, &created)
+	s.Active, s.Created = standing == "active", at(created)
+	return s, err
+}
+
+// Subscribers lists active subscribers by address, after the given one.
+func (db *DB) Subscribers(ctx context.Context, after string, limit int) ([]Subscriber, error) {
+	var all []Subscriber
+	err := db.read().each(ctx, subscriberColumns+`WHERE mailbox > ? AND standing = 'active' ORDER BY mailbox LIMIT ?`, []any{mailbox(after), limit},
+		func(scan func(...any) error) error {
+			s, err := scanSubscriber(scan)
+			all = append(all, s)
+			return err
+		})
+	return all, db.fault(err)
+}
+
+// RemoveSubscriber takes somebody off the list; AddSubscribers may bring them back. False: they are not on it.
+func (db *DB) RemoveSubscriber(ctx context.Context, address string) (removed bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE subscribers SET standing = 'removed', updated_at = ? WHERE mailbox = ? AND standing = 'active'`, us(t.now), mailbox(address))
+		removed = n > 0
+		return err
+	})
+	return removed && err == nil, err
+}
+
+// SubscriberByToken finds whom an unsubscribe link belongs to, also after they left.
+func (db *DB) SubscriberByToken(ctx context.Context, token string) (s Subscriber, err error) {
+	found := false
+	err = db.read().each(ctx, subscriberColumns+`WHERE token = ?`, []any{clean(token)}, func(scan func(...any) error) (err error) {
+		found = true
+		s, err = scanSubscriber(scan)
+		return err
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return s, db.fault(err)
+}
+
+// UnsubscribeByToken ends a subscription: no call for that person begins after it returned. True for every known token, again and again.
+func (db *DB) UnsubscribeByToken(ctx context.Context, token string) (known bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE subscribers SET standing = 'unsubscribed', updated_at = ? WHERE token = ?`, us(t.now), clean(token))
+		known = n > 0
+		return err
+	})
+	return known && err == nil, err
+}

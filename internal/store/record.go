@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// Record writes how a call ended (everything of d but what should be) and releases the lease. ErrFenced: the lease was
+// lost to another claim, nothing is written. What was decided meanwhile holds: an amendment lifts a refusal of the
+// revision before it, and starts its attempts anew.
+func (db *DB) Record(ctx context.Context, fence int64, d announce.Delivery) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		h, err := t.delivery(ctx, d.ID, t.lock("FOR UPDATE"))
+		if err != nil {
+			return err
+		}
+		if h.fence != fence || h.lease == 0 {
+			return ErrFenced
+		}
+		before := h.Delivery
+		h.record(d)
+		t.changed(before, h.Delivery, h.owner)
+		h.lease, h.owner = 0, ""
+		return t.putIs(ctx, h)
+	})
+}
+
+// record takes over what is from d, which was read before the call, into h, which was read after it.
+func (h *held) record(d announce.Delivery) {
+	amended, turned := h.Rev != d.Rev, h.Wanted != d.Wanted
+	next := h.Next
+	h.Shown, h.Receipt, h.Calling, h.CallRev, h.Began = d.Shown, d.Receipt, d.Calling, d.CallRev, d.Began
+	h.Attempts, h.Looks, h.Repeats, h.Next, h.Rest, h.Fault = d.Attempts, d.Looks, d.Repeats, d.Next, d.Rest, d.Fault
+	if !amended && !turned {
+		return
+	}
+	if next.After(h.Next) {
+		h.Next = next
+	}
+	if h.Calling != announce.Nothing {
+		return
+	}
+	h.Attempts = 0
+	switch {
+	case h.Rest == announce.Failed,
+		h.Rest == announce.Skipped && amended,
+		h.Rest == announce.Cannot && turned:
+		h.Rest, h.Fault = announce.Moving, ""
+	}
+}
+
+// Renew makes the lease end later. ErrFenced as for Record.
+func (db *DB) Renew(ctx context.Context, deliveryID string, fence int64, lease time.Duration) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE deliveries SET lease_until = ? WHERE id = ? AND fence = ? AND lease_until > 0`,
+			us(t.now.Add(lease)), deliveryID, fence)
+		if err == nil && n == 0 {
+			err = ErrFenced
+		}
+		return err
+	})
+}
+
+// SettleByPerson lets change decide over a delivery that no worker holds. ErrFenced: one does. change may be called
+// more than once; what it returns for what should be is not looked at.
+func (db *DB) SettleByPerson(ctx context.Context, deliveryID string, change func(announce.Delivery) (announce.Delivery, error), actor string) (announce.Delivery, error) {
+	var settled announce.Delivery
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		h, err := t.delivery(ctx, deliveryID, t.lock("FOR UPDATE"))
+		if err != nil {
+			return err
+		}
+		if h.lease > us(t.now) {
+			return ErrFenced
+		}
+		d, err := change(h.Delivery)
+		if err != nil {
+			return err
+		}
+		d.Rev, d.Wanted = h.Rev, h.Wanted
+		h.record(d)
+		h.fence, h.lease, h.owner = h.fence+1, 0, ""
+		settled = h.Delivery
+		t.log(Event{Actor: actor, What: "settled", Announcement: h.Announcement, Delivery: h.ID, Account: h.Account, State: h.State(), Detail: detail(h.Delivery)})
+		return t.putIs(ctx, h)
+	})
+	return settled, err
+}
+
+// Skip lets every delivery of the pair rest at Skipped that has yet to be published and is not being called, and ends
+// its plan. For announcements that came too late; an amendment wakes them. It returns how many deliveries it let rest.
+func (db *DB) Skip(ctx context.Context, account string, id announce.ID, fault, actor string) (int, error) {
+	var skipped int
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		skipped = 0
+		if _, err := t.exec(ctx, `UPDATE plans SET wanted = 0 WHERE announcement = ? AND account = ?`, string(id), account); err != nil {
+			return err
+		}
+		rows, err := t.rows(ctx, `announcement = ? AND account = ? AND recipient = '' AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE"), string(id), account)
+		if err != nil {
+			return err
+		}
+		for _, h := range rows {
+			before := h.Delivery
+			h.Rest, h.Fault = announce.Skipped, fault
+			if err := t.putShould(ctx, h); err != nil {
+				return err
+			}
+			t.changed(before, h.Delivery, actor)
+		}
+		n, err := t.exec(ctx, `UPDATE deliveries SET rest = 'skipped', fault = ?
+			WHERE announcement = ? AND account = ? AND recipient <> '' AND todo = 'publish'`, clean(fault), string(id), account)
+		if skipped = len(rows) + int(n); err == nil && n > 0 {
+			t.log(Event{Actor: actor, What: "skipped", Announcement: id, Account: account, Detail: fault})
+		}
+		return err
+	})
+	return skipped, err
+}

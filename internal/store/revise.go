@@ -1,0 +1,273 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// current locks an announcement for a change and checks that the caller knows its revision.
+func (t *tx) current(ctx context.Context, id announce.ID, expected int) (retracted bool, err error) {
+	var rev, gone int
+	found, err := t.one(ctx, `SELECT rev, retracted FROM announcements WHERE id = ?`+t.lock("FOR NO KEY UPDATE"), []any{string(id)}, &rev, &gone)
+	switch {
+	case err != nil:
+		return false, err
+	case !found:
+		return false, ErrNotFound
+	case rev != expected:
+		return false, &StaleError{Current: rev}
+	}
+	return gone == 1, nil
+}
+
+// Revise brings an announcement from revision expected to s.Announcement.Rev. *StaleError when expected is not
+// current, ErrRetracted after a retraction. A post that can be seen takes Rest and Fault from its row in s; one that
+// cannot is published in its new form. A person's row takes them from the row of its account in s without To, when
+// there is one. Accounts that are not in s are no longer wanted.
+func (db *DB) Revise(ctx context.Context, expected int, s Submission) error {
+	if s.Announcement.Rev <= expected {
+		return fmt.Errorf("revision %d does not follow %d", s.Announcement.Rev, expected)
+	}
+	w, err := s.encode()
+	if err != nil {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		retracted, err := t.current(ctx, s.Announcement.ID, expected)
+		if err != nil {
+			return err
+		}
+		if retracted {
+			return ErrRetracted
+		}
+		return t.revise(ctx, s, w)
+	})
+}
+
+func (t *tx) revise(ctx context.Context, s Submission, w written) error {
+	a := s.Announcement
+	if err := t.putRevision(ctx, s, w); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `UPDATE announcements SET rev = ?, updated_at = ? WHERE id = ?`, a.Rev, us(a.Updated), string(a.ID)); err != nil {
+		return err
+	}
+	// Plans come before deliveries: a page being planned elsewhere is waited for, and its rows are then seen.
+	if err := t.revisePlans(ctx, s); err != nil {
+		return err
+	}
+	if err := t.reviseBroadcast(ctx, s); err != nil {
+		return err
+	}
+	t.log(Event{Actor: s.Actor, What: "amended", Announcement: a.ID, Detail: a.Texts[a.Default].Title})
+	return nil
+}
+
+// planned is the accounts that an announcement has plans on, locked.
+func (t *tx) planned(ctx context.Context, id announce.ID) (accounts []string, err error) {
+	err = t.each(ctx, `SELECT account FROM plans WHERE announcement = ? ORDER BY account`+t.lock("FOR UPDATE"), []any{string(id)},
+		func(scan func(...any) error) error {
+			var account string
+			err := scan(&account)
+			accounts = append(accounts, account)
+			return err
+		})
+	return accounts, err
+}
+
+func (t *tx) revisePlans(ctx context.Context, s Submission) error {
+	a := s.Announcement
+	had, err := t.planned(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	for _, account := range had {
+		if !slices.ContainsFunc(s.Plans, func(p Plan) bool { return p.Account == account }) {
+			if err := t.unwantPlan(ctx, a.ID, account, "", a.Updated); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range s.Plans {
+		if err := t.putPlan(ctx, a, p); err != nil {
+			return err
+		}
+		if !slices.Contains(had, p.Account) {
+			continue
+		}
+		var template announce.Delivery
+		if i := slices.IndexFunc(s.Deliveries, func(d announce.Delivery) bool { return d.Account == p.Account && d.To == "" }); i >= 0 {
+			template = s.Deliveries[i]
+		}
+		if _, err := t.exec(ctx, `UPDATE deliveries SET wanted = 1, rev = ?, attempts = 0, looks = 0,
+			rest = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END, fault = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END,
+			next = CASE WHEN calling = '' OR lease_until > 0 THEN ? ELSE next END
+			WHERE announcement = ? AND account = ? AND recipient <> ''`,
+			a.Rev, string(template.Rest), clean(template.Fault), us(p.Next), string(a.ID), p.Account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) reviseBroadcast(ctx context.Context, s Submission) error {
+	a := s.Announcement
+	rows, err := t.rows(ctx, `announcement = ? AND recipient = '' ORDER BY id`+t.lock("FOR UPDATE"), string(a.ID))
+	if err != nil {
+		return err
+	}
+	wanted, fresh := match(rows, s)
+	for i, h := range rows {
+		before := h.Delivery
+		if d := wanted[i]; d != nil {
+			h.revise(*d, a.Rev)
+		} else {
+			h.unwant("", a.Updated)
+		}
+		if h.Delivery == before {
+			continue
+		}
+		if err := t.putShould(ctx, h); err != nil {
+			return err
+		}
+		t.changed(before, h.Delivery, s.Actor)
+	}
+	for i := range fresh {
+		fresh[i].Announcement = a.ID
+		if err := t.account(ctx, fresh[i].Account); err != nil {
+			return err
+		}
+	}
+	return t.insertAll(ctx, fresh)
+}
+
+// match finds the row that each delivery of s is about: same account, part and language, else a row of the account and
+// part whose language is wanted no more, so that one post per account stays one post. The rest of s is fresh.
+func match(rows []held, s Submission) (wanted []*announce.Delivery, fresh []held) {
+	wanted = make([]*announce.Delivery, len(rows))
+	var open []int
+	find := func(d *announce.Delivery, same func(announce.Delivery) bool) bool {
+		i := slices.IndexFunc(rows, func(h held) bool { return h.Account == d.Account && h.Part == d.Part && same(h.Delivery) })
+		for i >= 0 && wanted[i] != nil {
+			next := slices.IndexFunc(rows[i+1:], func(h held) bool { return h.Account == d.Account && h.Part == d.Part && same(h.Delivery) })
+			if next < 0 {
+				return false
+			}
+			i += 1 + next
+		}
+		if i >= 0 {
+			wanted[i] = d
+		}
+		return i >= 0
+	}
+	for i := range s.Deliveries {
+		d := &s.Deliveries[i]
+		if slices.ContainsFunc(s.Plans, func(p Plan) bool { return p.Account == d.Account }) {
+			continue // it is the example for the rows of persons
+		}
+		if !find(d, func(h announce.Delivery) bool { return h.Language == d.Language }) {
+			open = append(open, i)
+		}
+	}
+	for _, i := range open {
+		d := &s.Deliveries[i]
+		if !find(d, func(announce.Delivery) bool { return true }) {
+			fresh = append(fresh, held{Delivery: *d})
+		}
+	}
+	return wanted, fresh
+}
+
+// revise makes h wanted in the form of d. A call under way is seen to its end first.
+func (h *held) revise(d announce.Delivery, rev int) {
+	h.Wanted, h.Rev, h.Language = true, rev, d.Language
+	h.Attempts, h.Looks, h.Rest, h.Fault = 0, 0, announce.Moving, ""
+	if h.Shown > 0 && h.Calling == announce.Nothing {
+		h.Rest, h.Fault = d.Rest, d.Fault
+	}
+	if h.Calling == announce.Nothing || h.lease > 0 {
+		h.Next = d.Next
+	}
+}
+
+// unwant makes h no longer wanted from now on. cannot is what to tell a person when it can be seen and the channel
+// cannot retract it. A call under way is seen to its end first; somebody who was passed over stays so.
+func (h *held) unwant(cannot string, now time.Time) {
+	if !h.Wanted && h.Shown == 0 {
+		return
+	}
+	h.Wanted = false
+	switch {
+	case h.Calling != announce.Nothing:
+		if h.lease > 0 {
+			h.Next = now
+		}
+	case h.Shown == 0 && h.Rest == announce.Skipped:
+	case h.Shown == 0 || cannot == "":
+		h.Rest, h.Fault, h.Attempts, h.Next = announce.Moving, "", 0, now
+	default:
+		h.Rest, h.Fault, h.Attempts, h.Next = announce.Cannot, cannot, 0, now
+	}
+}
+
+// unwantPlan is unwant for everybody of a personal account, those not yet planned included.
+func (t *tx) unwantPlan(ctx context.Context, id announce.ID, account, cannot string, now time.Time) error {
+	if _, err := t.exec(ctx, `UPDATE plans SET wanted = 0 WHERE announcement = ? AND account = ?`, string(id), account); err != nil {
+		return err
+	}
+	rest := announce.Moving
+	if cannot != "" {
+		rest = announce.Cannot
+	}
+	_, err := t.exec(ctx, `UPDATE deliveries SET wanted = 0,
+		rest = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN rest WHEN shown = 0 THEN '' ELSE ? END,
+		fault = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN fault WHEN shown = 0 THEN '' ELSE ? END,
+		attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END,
+		next = CASE WHEN calling <> '' AND lease_until = 0 THEN next ELSE ? END
+		WHERE announcement = ? AND account = ? AND recipient <> '' AND (wanted = 1 OR shown > 0)`,
+		string(rest), clean(cannot), us(now), string(id), account)
+	return err
+}
+
+// Withdraw makes nothing of an announcement wanted any more: what was not published never is, what can be seen is
+// retracted. cannot holds, by account, what to tell a person where a shown post cannot be retracted. It may be repeated.
+func (db *DB) Withdraw(ctx context.Context, id announce.ID, expected int, actor string, cannot map[string]string, when time.Time) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		retracted, err := t.current(ctx, id, expected)
+		if err != nil || retracted {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE announcements SET retracted = 1, updated_at = ? WHERE id = ?`, us(when), string(id)); err != nil {
+			return err
+		}
+		accounts, err := t.planned(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, account := range accounts {
+			if err := t.unwantPlan(ctx, id, account, cannot[account], when); err != nil {
+				return err
+			}
+		}
+		rows, err := t.rows(ctx, `announcement = ? AND recipient = '' ORDER BY id`+t.lock("FOR UPDATE"), string(id))
+		if err != nil {
+			return err
+		}
+		for _, h := range rows {
+			before := h.Delivery
+			if h.unwant(cannot[h.Account], when); h.Delivery == before {
+				continue
+			}
+			if err := t.putShould(ctx, h); err != nil {
+				return err
+			}
+			t.changed(before, h.Delivery, actor)
+		}
+		t.log(Event{Actor: actor, What: "retracted", Announcement: id})
+		return nil
+	})
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// written is a revision encoded for storing.
+type written struct {
+	document, images string
+	payloads         [][]any
+	blobs            blobs
+}
+
+func (s Submission) encode() (w written, err error) {
+	a := s.Announcement
+	w.blobs = blobs{}
+	if w.document, w.images, err = w.blobs.announcement(a); err != nil {
+		return w, fmt.Errorf("cannot encode the announcement: %w", err)
+	}
+	for _, p := range s.Payloads {
+		message, images, err := w.blobs.message(p.Message)
+		if err != nil {
+			return w, fmt.Errorf("cannot encode the message for %s: %w", p.Account, err)
+		}
+		w.payloads = append(w.payloads, []any{string(a.ID), a.Rev, p.Account, string(p.Language), message, images})
+	}
+	return w, nil
+}
+
+// putRevision stores what one acceptance froze.
+func (t *tx) putRevision(ctx context.Context, s Submission, w written) error {
+	a := s.Announcement
+	if err := t.putBlobs(ctx, w.blobs); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `INSERT INTO revisions (announcement, rev, language, document, images, actor, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, string(a.Default), w.document, w.images, clean(s.Actor), us(a.Updated)); err != nil {
+		return err
+	}
+	_, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, message, images)`, w.payloads, "")
+	return err
+}
+
+// Recall returns what an earlier request with this key was answered. ErrKeyReused: its body was another. Expired keys are not found.
+func (db *DB) Recall(ctx context.Context, k Key) (answer []byte, status int, found bool, err error) {
+	answer, status, found, err = recall(ctx, db.read(), k, db.Now())
+	return answer, status, found, db.fault(err)
+}
+
+func recall(ctx context.Context, c conn, k Key, now time.Time) (answer []byte, status int, found bool, err error) {
+	var hash string
+	found, err = c.one(ctx, `SELECT hash, answer, status FROM idempotency WHERE token = ? AND key = ? AND expires > ?`,
+		[]any{clean(k.Token), clean(k.Key), us(now)}, &hash, &answer, &status)
+	if err == nil && found && hash != hex.EncodeToString(k.Hash[:]) {
+		return nil, 0, false, ErrKeyReused
+	}
+	return answer, status, found, err
+}
+
+// claimKey makes the key this submission's. When another submission has it, that one's answer is returned.
+func (t *tx) claimKey(ctx context.Context, k Key) (replay []byte, replayed bool, err error) {
+	if _, err := t.exec(ctx, `DELETE FROM idempotency WHERE token = ? AND key = ? AND expires <= ?`, clean(k.Token), clean(k.Key), us(t.now)); err != nil {
+		return nil, false, err
+	}
+	answer := k.Answer
+	if answer == nil {
+		answer = []byte{}
+	}
+	n, err := t.exec(ctx, `INSERT INTO idempotency (token, key, hash, answer, status, expires) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		clean(k.Token), clean(k.Key), hex.EncodeToString(k.Hash[:]), answer, k.Status, us(t.now.Add(k.TTL)))
+	if err != nil || n == 1 {
+		return nil, false, err
+	}
+	replay, _, replayed, err = recall(ctx, t.conn, k, t.now)
+	if err == nil && !replayed {
+		return nil, false, fmt.Errorf("%w: the key expired this moment", ErrBusy)
+	}
+	return replay, replayed, err
+}
+
+// Save accepts an announcement. If its key was saved meanwhile with the same body, the earlier answer is returned,
+// replayed is true and nothing is stored; with another body it is ErrKeyReused.
+func (db *DB) Save(ctx context.Context, s Submission) (replay []byte, replayed bool, err error) {
+	if err := db.room(); err != nil {
+		return nil, false, err
+	}
+	w, err := s.encode()
+	if err != nil {
+		return nil, false, err
+	}
+	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		if replay, replayed = nil, false; s.Key != nil {
+			if replay, replayed, err = t.claimKey(ctx, *s.Key); err != nil || replayed {
+				return err
+			}
+		}
+		return t.save(ctx, s, w)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return replay, replayed, nil
+}
+
+func (t *tx) save(ctx context.Context, s Submission, w written) error {
+	a := s.Announcement
+	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, created_at, updated_at) VALUES (?, ?, ?, ?)`,
+		string(a.ID), a.Rev, us(a.Created), us(a.Updated)); err != nil {
+		return err
+	}
+	if err := t.putRevision(ctx, s, w); err != nil {
+		return err
+	}
+	var fresh []held
+	for _, d := range s.Deliveries {
+		d.Announcement = a.ID
+		fresh = append(fresh, held{Delivery: d})
+		if err := t.account(ctx, d.Account); err != nil {
+			return err
+		}
+	}
+	if err := t.insertAll(ctx, fresh); err != nil {
+		return err
+	}
+	for _, p := range s.Plans {
+		if err := t.putPlan(ctx, a, p); err != nil {
+			return err
+		}
+	}
+	t.log(Event{Actor: s.Actor, What: "submitted", Announcement: a.ID, Detail: a.Texts[a.Default].Title})
+	return nil
+}
+
+// account makes an account known, so that it can be paused, stopped and listed.
+func (t *tx) account(ctx context.Context, account string) error {
+	_, err := t.exec(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, account)
+	return err
+}
+
+// putPlan adds a plan, or brings it to a's revision; how far it came is kept, and so is its First once it has begun.
+func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error {
+	if err := t.account(ctx, p.Account); err != nil {
+		return err
+	}
+	first := p.First
+	if first.IsZero() {
+		first = p.Next
+	}
+	_, err := t.exec(ctx, `INSERT INTO plans (announcement, account, rev, first_due, next) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (announcement, account) DO UPDATE SET rev = excluded.rev, wanted = 1, next = excluded.next,
+			first_due = CASE WHEN plans.started = 1 THEN plans.first_due ELSE excluded.first_due END`,
+		string(a.ID), p.Account, a.Rev, us(first), us(p.Next))
+	return err
+}
+
+// Prune deletes idempotency keys that have expired.
+func (db *DB) Prune(ctx context.Context) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM idempotency WHERE expires <= ?`, us(t.now))
+		return err
+	})
+}
