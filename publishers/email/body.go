@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"mime/quotedprintable"
 	"net/textproto"
 	"reflect"
 	"regexp"
@@ -25,6 +24,7 @@ type body struct {
 	of     announce.Message // without the person's fields
 	pieces []piece
 	marked bool // the text holds the mark for the person's link
+	dots   bool // a line begins with a dot; the encodings leave none
 	err    *announce.Error
 }
 
@@ -125,6 +125,9 @@ func (m *mailer) build(b *body) {
 		after = rest
 	}
 	b.pieces = append(b.pieces, piece{bytes: after})
+	b.dots = slices.ContainsFunc(b.pieces, func(p piece) bool {
+		return bytes.HasPrefix(p.bytes, []byte(".")) || bytes.Contains(p.bytes, []byte("\n."))
+	})
 }
 
 func token(part, seed string) string { return "crieur" + part + seed }
@@ -219,22 +222,14 @@ func settle(b []byte, seed string) []byte {
 
 // encodeText is a text quoted-printable, cut where the person's link goes.
 func encodeText(s string, at slot) (pieces []piece, marked bool) {
-	for i, part := range strings.Split(s, announce.UnsubscribeMark) {
-		var b bytes.Buffer
-		if i > 0 {
-			pieces, marked = append(pieces, piece{slot: at}), true
+	for {
+		before, after, found := strings.Cut(s, announce.UnsubscribeMark)
+		pieces = append(pieces, piece{bytes: appendQP(nil, before, found)})
+		if !found {
+			return pieces, marked
 		}
-		w := quotedprintable.NewWriter(&b)
-		_, _ = w.Write([]byte(part)) // a bytes.Buffer takes everything
-		_ = w.Close()
-		if b.Len() > 0 {
-			pieces = append(pieces, piece{bytes: b.Bytes()})
-		}
-		if i < strings.Count(s, announce.UnsubscribeMark) && b.Len() > 0 {
-			pieces[len(pieces)-1].bytes = append(pieces[len(pieces)-1].bytes, "=\r\n"...)
-		}
+		pieces, marked, s = append(pieces, piece{slot: at}), true, after
 	}
-	return pieces, marked
 }
 
 func oneLine(s string) string {

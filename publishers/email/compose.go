@@ -33,16 +33,16 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 	b = date(msg).In(m.zone).AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
 	b = append(append(append(b, "\r\nMessage-ID: "...), id...), crlf...)
 	b = m.appendUnsubscribe(b, link)
-	plain, escaped := link, ""
+	escaped := ""
 	for _, p := range shared.pieces {
 		switch p.slot {
 		case inText:
-			b = appendQP(b, plain)
+			b = appendQP(b, link, true)
 		case inHTML:
 			if escaped == "" {
 				escaped = html.EscapeString(link)
 			}
-			b = appendQP(b, escaped)
+			b = appendQP(b, escaped, true)
 		default:
 			b = append(b, p.bytes...)
 		}
@@ -54,7 +54,7 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 		}
 		b = append(headers, b...)
 	}
-	return terminate(b), id, nil
+	return terminate(b, shared.dots), id, nil
 }
 
 // appendUnsubscribe writes the headers of RFC 2369 and RFC 8058. A message without a link of its own gets the address, if there is one.
@@ -112,16 +112,29 @@ func isLink(s string) bool {
 	return true
 }
 
-// appendQP writes s quoted-printable on lines of its own: it begins where a line begins, and ends with a soft break.
-func appendQP(b []byte, s string) []byte {
+// appendQP writes s quoted-printable (RFC 2045, 6.7) from the beginning of a line. No line begins with a dot or ends
+// with a blank. With more, a soft break follows, so that the next text begins a line as well.
+func appendQP(b []byte, s string, more bool) []byte {
 	const digits = "0123456789ABCDEF"
 	column := 0
 	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '\r' || c == '\n' {
+			if c == '\r' && i+1 < len(s) && s[i+1] == '\n' {
+				i++
+			}
+			b = append(b, crlf...)
+			column = 0
+			continue
+		}
+		plain := c > ' ' && c < 0x7f && c != '=' && (c != '.' || column > 0) ||
+			(c == ' ' || c == '\t') && i+1 < len(s) && s[i+1] != '\r' && s[i+1] != '\n'
 		if column > 72 {
 			b = append(b, "=\r\n"...)
 			column = 0
+			plain = plain && c != '.'
 		}
-		if c := s[i]; c > ' ' && c < 0x7f && c != '=' && (c != '.' || column > 0) {
+		if plain {
 			b = append(b, c)
 			column++
 		} else {
@@ -129,16 +142,19 @@ func appendQP(b []byte, s string) []byte {
 			column += 3
 		}
 	}
-	return append(b, "=\r\n"...)
+	if more && len(s) > 0 {
+		b = append(b, "=\r\n"...)
+	}
+	return b
 }
 
-// terminate doubles dots where lines begin (RFC 5321, 4.5.2) and adds the final one.
-func terminate(b []byte) []byte {
+// terminate ends the mail with the final dot. With dots, those at the beginning of lines are doubled (RFC 5321, 4.5.2).
+func terminate(b []byte, dots bool) []byte {
 	if !bytes.HasSuffix(b, []byte(crlf)) {
 		b = append(b, crlf...)
 	}
-	if n := bytes.Count(b, []byte("\n.")); n > 0 || b[0] == '.' {
-		out := make([]byte, 0, len(b)+n+8)
+	if dots {
+		out := make([]byte, 0, len(b)+len(b)/16)
 		for line := range bytes.Lines(b) {
 			if line[0] == '.' {
 				out = append(out, '.')
