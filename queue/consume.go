@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	ackWait  = 10 * time.Second // a nudge that was fetched and not acknowledged comes back after this
+	ackWait  = 5 * time.Second // a nudge that was fetched and not acknowledged comes back after this
 	beat     = 2 * time.Second  // a pull that is silent for twice this long is lost
 	minPause = 50 * time.Millisecond
 	maxPause = 5 * time.Second
@@ -34,20 +35,20 @@ func (q *Queue) Consume(ctx context.Context, account string, n int, handle func(
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		began := time.Now()
 		err = c.pull(up)
+		lost := up.Err() != nil
 		up.release()
 		if ctx.Err() != nil {
 			return nil
 		}
-		if up.Err() != nil {
-			continue // the connection went; wait for the next
+		if lost {
+			continue // wait for the next connection
 		}
 		q.trouble()
-		if time.Since(began) > maxPause {
-			pause = minPause
+		if c.fetched {
+			pause, c.fetched = minPause, false
 		}
-		q.log.Debug("queue: consumer pauses", "account", account, "error", err)
+		q.log.Warn("queue: no nudges for a moment", "account", account, "pause", pause, "error", err)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-ctx.Done():
@@ -63,6 +64,7 @@ type consumption struct {
 	handle  func(context.Context, Job)
 	ctx     context.Context // of the calls
 	calls   sync.WaitGroup
+	fetched bool // a fetch ended well since the last trouble
 }
 
 // pull fetches and runs until something goes wrong or ctx is done. It uses Fetch: the library's continuous pulls can
@@ -92,6 +94,7 @@ func (c *consumption) pull(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.fetched = true
 	}
 }
 
@@ -142,11 +145,17 @@ func (q *Queue) consumer(ctx context.Context, account string) (jetstream.Consume
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
-	return q.js.CreateOrUpdateConsumer(ctx, q.stream, jetstream.ConsumerConfig{
+	consumer, err := q.js.CreateOrUpdateConsumer(ctx, q.stream, jetstream.ConsumerConfig{
 		Durable:       t,
 		FilterSubject: q.name + ".job." + t + ".*",
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
 		MaxDeliver:    -1,
 	})
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeConsumerCreate && q.host != nil {
+		q.log.Error("queue: the files of a consumer are damaged; the stream begins anew", "account", account, "error", err)
+		err = errors.Join(err, q.js.DeleteStream(ctx, q.stream))
+	}
+	return consumer, err
 }

@@ -17,7 +17,8 @@ import (
 const (
 	watchEvery = 2 * time.Second
 	startWait  = 10 * time.Second
-	roomNeeded = 1 << 20 // bytes that must fit on the disk before a sick server is started again
+	relapse    = time.Minute // a server that is sick again so soon has bad files: it begins anew
+	roomNeeded = 1 << 20     // bytes that must fit on the disk before a sick server is started again
 )
 
 // host runs the embedded server in a directory of its own, and starts it again when it turned sick. The connection
@@ -30,6 +31,8 @@ type host struct {
 	looks  chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	turn sync.Mutex // one look or restart at once
 
 	mu     sync.Mutex
 	server *server.Server // nil while none runs
@@ -93,14 +96,24 @@ func (h *host) start() error {
 	case !s.JetStreamEnabled():
 		err = errors.New("cannot use its directory")
 	default:
-		h.mu.Lock()
-		h.server = s
-		h.mu.Unlock()
-		return nil
+		err = wellness(s) // a stream whose files it cannot read
 	}
-	s.Shutdown()
-	s.WaitForShutdown()
-	return err
+	if err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return err
+	}
+	h.mu.Lock()
+	h.server = s
+	h.mu.Unlock()
+	return nil
+}
+
+func wellness(s *server.Server) error {
+	if st := s.Healthz(nil); st.Status != "ok" {
+		return errors.New(st.Error)
+	}
+	return nil
 }
 
 func (h *host) stop() {
@@ -116,6 +129,12 @@ func (h *host) stop() {
 
 // restart starts the server again, on empty files when wipe is set.
 func (h *host) restart(wipe bool) error {
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	return h.restartInTurn(wipe)
+}
+
+func (h *host) restartInTurn(wipe bool) error {
 	h.stop()
 	if wipe {
 		if err := os.RemoveAll(h.store()); err != nil {
@@ -133,13 +152,10 @@ func (h *host) health() error {
 	if s == nil {
 		return errors.New("is down")
 	}
-	if st := s.Healthz(nil); st.Status != "ok" {
-		return errors.New(st.Error)
-	}
 	if _, err := os.Stat(h.store()); err != nil {
 		return errors.New("its files are gone")
 	}
-	return nil
+	return wellness(s)
 }
 
 // look asks for a look at the server now.
@@ -150,6 +166,8 @@ func (h *host) look() {
 	}
 }
 
+// startWatching looks at the server now and then, and starts it again when it is sick and there is room. A restart
+// counts when revive succeeds.
 func (h *host) startWatching(revive func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan struct{})
@@ -157,39 +175,48 @@ func (h *host) startWatching(revive func(context.Context) error) {
 		defer close(h.done)
 		tick := time.NewTicker(h.every)
 		defer tick.Stop()
-		said := false
-		for failures := 0; ; {
+		w := watch{host: h, revive: revive}
+		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			case <-h.looks:
 			}
-			sick := h.health()
-			if sick == nil {
-				said = false
-				continue
-			}
-			if err := h.room(); err != nil {
-				if !said {
-					h.log.Error("queue: the embedded server cannot store; it is started again when there is room", "error", sick, "room", err)
-				}
-				said = true
-				continue
-			}
-			err := h.restart(failures > 0)
-			if err == nil {
-				err = revive(ctx)
-			}
-			if err != nil {
-				failures++
-				h.log.Error("queue: the embedded server does not come back", "error", err, "attempts", failures)
-				continue
-			}
-			h.log.Warn("queue: the embedded server was started again", "because", sick, "anew", failures > 0)
-			failures = 0
+			w.look(ctx)
 		}
 	}()
+}
+
+type watch struct {
+	*host
+	revive func(context.Context) error
+	full   bool      // the disk was, at the last look
+	last   time.Time // a restart
+}
+
+func (w *watch) look(ctx context.Context) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	sick := w.health()
+	if sick == nil {
+		w.full = false
+		return
+	}
+	if err := w.room(); err != nil {
+		if !w.full {
+			w.log.Error("queue: the embedded server cannot store; it starts again when there is room", "error", sick, "room", err)
+		}
+		w.full = true
+		return
+	}
+	anew := time.Since(w.last) < relapse
+	err := w.restartInTurn(anew)
+	if err == nil {
+		err = w.revive(ctx)
+	}
+	w.last = time.Now()
+	w.log.Warn("queue: the embedded server was started again", "because", sick, "anew", anew, "error", err)
 }
 
 func (h *host) stopWatching() {
@@ -227,9 +254,9 @@ func (h *host) close(ctx context.Context) error {
 // serverLog passes what the server says on to slog.
 type serverLog struct{ log *slog.Logger }
 
-func (l serverLog) Noticef(f string, a ...any) { l.log.Debug("nats: " + fmt.Sprintf(f, a...)) }
-func (l serverLog) Warnf(f string, a ...any)   { l.log.Warn("nats: " + fmt.Sprintf(f, a...)) }
-func (l serverLog) Errorf(f string, a ...any)  { l.log.Error("nats: " + fmt.Sprintf(f, a...)) }
-func (l serverLog) Fatalf(f string, a ...any)  { l.log.Error("nats: " + fmt.Sprintf(f, a...)) }
-func (l serverLog) Debugf(string, ...any)      {}
-func (l serverLog) Tracef(string, ...any)      {}
+func (l serverLog) Noticef(string, ...any)    {}
+func (l serverLog) Warnf(f string, a ...any)  { l.log.Warn("nats: " + fmt.Sprintf(f, a...)) }
+func (l serverLog) Errorf(f string, a ...any) { l.log.Error("nats: " + fmt.Sprintf(f, a...)) }
+func (l serverLog) Fatalf(f string, a ...any) { l.log.Error("nats: " + fmt.Sprintf(f, a...)) }
+func (l serverLog) Debugf(string, ...any)     {}
+func (l serverLog) Tracef(string, ...any)     {}

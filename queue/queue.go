@@ -40,8 +40,8 @@ type Config struct {
 var ErrClosed = errors.New("queue: closed")
 
 const (
-	maxBytes = 64 << 20       // of waiting nudges: some 250,000
-	maxAge   = 24 * time.Hour // by then the record has nudged again
+	maxBytes = 64 << 20         // of waiting nudges: some 250,000
+	maxAge   = 10 * time.Minute // a nudge that damage keeps from arriving stands in the way of the next for no longer
 	patience = 2 * time.Second
 	apiWait  = 5 * time.Second
 	openWait = 10 * time.Second
@@ -196,19 +196,18 @@ func (q *Queue) ensure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
 	_, err := q.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:                 q.stream,
-		Description:          "Crieur: nudges to look at the record. May be deleted; it fills again.",
-		Subjects:             []string{q.name + ".job.*.*"},
-		Retention:            jetstream.WorkQueuePolicy,
-		Storage:              jetstream.FileStorage,
-		Replicas:             q.replicas,
-		Discard:              jetstream.DiscardNew,
-		DiscardNewPerSubject: true,
-		MaxMsgsPerSubject:    1,
-		MaxBytes:             maxBytes,
-		MaxAge:               maxAge,
-		MaxMsgSize:           1024,
-		Duplicates:           time.Second, // not used; the least memory
+		Name:              q.stream,
+		Description:       "Crieur: nudges to look at the record. May be deleted; it fills again.",
+		Subjects:          []string{q.name + ".job.*.*"},
+		Retention:         jetstream.WorkQueuePolicy,
+		Storage:           jetstream.FileStorage,
+		Replicas:          q.replicas,
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          maxBytes,
+		MaxAge:            maxAge,
+		MaxMsgSize:        1024,
+		Duplicates:        time.Second, // not used; the least memory
 	})
 	if err == nil {
 		q.ready.Store(true)
