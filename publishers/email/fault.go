@@ -67,6 +67,10 @@ func failed(p phase, err error) *failure {
 		first, _, _ := strings.Cut(refusal.Msg, "\n")
 		return &failure{phase: p, code: refusal.Code, text: first}
 	}
+	var babble textproto.ProtocolError
+	if errors.As(err, &babble) {
+		err = errReply
+	}
 	return &failure{phase: p, err: err}
 }
 
@@ -127,7 +131,7 @@ func (m *mailer) explain(f failure) *announce.Error {
 		return stop(m.host + " wants a kind of login that Crieur does not know (known: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5).")
 	case errors.As(f.err, &certificate):
 		return stop("The certificate of " + m.host + " is not valid, so nothing was sent. Check HOST; for a server with its own authority, set CA.")
-	case errors.As(f.err, &plain):
+	case errors.As(f.err, &plain) && m.mode == tlsImplicit:
 		return stop(m.host + " does not speak TLS from the first byte on this port. Set TLS to starttls, or PORT to 465.")
 	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded):
 		e.Fault = "The mail was not sent: there was no time left at " + f.phase.String() + "."

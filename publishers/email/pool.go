@@ -7,13 +7,11 @@ import (
 	"time"
 )
 
-// patience is how long a connection is kept without work.
-const patience = time.Minute
-
 // pool keeps connections for reuse and bounds how many there are.
 type pool struct {
-	slots chan struct{}
-	most  int // mails per connection
+	slots    chan struct{}
+	most     int           // mails per connection
+	patience time.Duration // how long a connection is kept without work
 
 	mu     sync.Mutex
 	kept   []*session // the last used last
@@ -21,7 +19,7 @@ type pool struct {
 }
 
 func (p *pool) init(connections, most int) {
-	p.slots, p.most = make(chan struct{}, connections), most
+	p.slots, p.most, p.patience = make(chan struct{}, connections), most, time.Minute
 }
 
 // acquire waits for leave to use one connection. The error is the context's.
@@ -61,9 +59,9 @@ func (p *pool) put(s *session) {
 		return
 	}
 	if s.timer == nil {
-		s.timer = time.AfterFunc(patience, func() { p.drop(s) })
+		s.timer = time.AfterFunc(p.patience, func() { p.drop(s) })
 	} else {
-		s.timer.Reset(patience)
+		s.timer.Reset(p.patience)
 	}
 	p.kept = append(p.kept, s)
 	p.mu.Unlock()

@@ -21,13 +21,14 @@ const (
 
 // Options shape the server. The zero value is a submission server that wants STARTTLS and a login.
 type Options struct {
-	Implicit      bool     // TLS from the first byte
-	Open          bool     // neither TLS nor login wanted; both still offered
-	Hide          []string // extensions that are not offered: "PIPELINING", "STARTTLS", "AUTH", "SIZE"
-	Auth          string   // mechanisms that are offered; empty: PLAIN LOGIN
-	PerConnection int      // mails per connection, then 421; 0: any number
-	Size          int      // most bytes of a mail; 0: 32 MiB
-	Forget        bool     // count mails without keeping them, for measuring
+	Implicit      bool          // TLS from the first byte
+	Open          bool          // neither TLS nor login wanted; both still offered
+	Hide          []string      // extensions that are not offered: "PIPELINING", "STARTTLS", "AUTH", "SIZE"
+	Auth          string        // mechanisms that are offered; empty: PLAIN LOGIN
+	PerConnection int           // mails per connection, then 421; 0: any number
+	Size          int           // most bytes of a mail; 0: 32 MiB
+	Forget        bool          // count mails without keeping them, for measuring
+	Valid         time.Duration // how long the certificate is valid from now on; 0: 90 days
 }
 
 // Platform is a running server on the loopback interface. It satisfies sim.Platform.
@@ -79,7 +80,10 @@ func Start(o Options) *Platform {
 		o.Size = 32 << 20
 	}
 	p := &Platform{options: o, gate: make(chan struct{}), open: map[net.Conn]bool{}}
-	p.ca, p.tls = authority()
+	if o.Valid == 0 {
+		o.Valid = 90 * 24 * time.Hour
+	}
+	p.ca, p.tls = authority(o.Valid)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic("emailtest: " + err.Error())

@@ -371,7 +371,14 @@ func (s *session) data() error {
 	if s.say("354 end with a dot") != nil || s.w.Flush() != nil {
 		return errOver
 	}
-	if err := s.fault(Body); err != nil && err != errHandled {
+	if err := s.fault(Body); err == errHandled {
+		_ = s.w.Flush()
+		for { // the client may finish its sentence
+			if b, err := s.r.ReadSlice('\n'); err != nil && err != bufio.ErrBufferFull || string(b) == ".\r\n" {
+				return errOver
+			}
+		}
+	} else if err != nil {
 		return err
 	}
 	mail := s.scratch[:0]

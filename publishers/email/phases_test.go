@@ -1,0 +1,329 @@
+package email
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/publishers/email/emailtest"
+)
+
+// short is how long a server that hangs is waited for in these tests.
+const short = 250 * time.Millisecond
+
+func impatient(c *Config) { c.Timeout, c.TimeoutFinal = short, short }
+
+type want struct {
+	outcome    announce.Outcome
+	stop, gone bool
+	wait       time.Duration
+	mails      int // that the server holds after the failed call
+}
+
+var (
+	temporary = want{outcome: announce.Temporary}
+	permanent = want{outcome: announce.Permanent}
+	stops     = want{outcome: announce.Permanent, stop: true}
+	gone      = want{outcome: announce.Permanent, gone: true}
+	slower    = want{outcome: announce.RateLimited, wait: busy}
+	ambiguous = want{outcome: announce.Ambiguous}
+	doubled   = want{outcome: announce.Ambiguous, mails: 1}
+)
+
+// TestPhases plays every fault at every phase, with and without pipelining.
+func TestPhases(t *testing.T) {
+	refuse := func(reply string) emailtest.Fault { return emailtest.Fault{Act: emailtest.Refuse, Reply: reply} }
+	act := func(a emailtest.Act) emailtest.Fault { return emailtest.Fault{Act: a, Wait: 20 * time.Millisecond} }
+	second := func(f emailtest.Fault) emailtest.Fault { f.Skip = 1; return f }
+	type row struct {
+		phase emailtest.Phase
+		fault emailtest.Fault
+		want  want
+	}
+	rows := []row{
+		{emailtest.Connect, refuse("421 4.3.2 closing"), temporary},
+		{emailtest.Connect, refuse("421 4.7.0 too many connections from you"), slower},
+		{emailtest.Connect, refuse("554 5.7.1 you are on a list"), stops},
+		{emailtest.EHLO, refuse("421 4.3.2 closing"), temporary},
+		{emailtest.EHLO, refuse("451 4.3.0 not now"), temporary},
+		{emailtest.EHLO, refuse("550 5.7.1 who are you"), stops}, // HELO is taken, and STARTTLS is not offered any more
+		{emailtest.EHLO, second(refuse("451 4.3.0 not now")), temporary},
+		{emailtest.EHLO, second(act(emailtest.Hang)), temporary},
+		{emailtest.EHLO, second(act(emailtest.Drop)), temporary},
+		{emailtest.STARTTLS, refuse("454 4.7.0 TLS not available"), temporary},
+		{emailtest.STARTTLS, refuse("502 5.5.1 what?"), stops},
+		{emailtest.AUTH, refuse("535 5.7.8 wrong"), stops},
+		{emailtest.AUTH, refuse("534 5.7.9 too weak"), stops},
+		{emailtest.AUTH, refuse("454 4.7.0 ask me later"), temporary},
+		{emailtest.AUTH, refuse("421 4.3.2 closing"), temporary},
+		{emailtest.MAIL, refuse("421 4.3.2 closing"), temporary},
+		{emailtest.MAIL, refuse("450 4.7.1 too much mail from you"), slower},
+		{emailtest.MAIL, refuse("451 4.3.0 not now"), temporary},
+		{emailtest.MAIL, refuse("550 5.7.1 not your address"), stops},
+		{emailtest.MAIL, refuse("553 not your address"), stops},
+		{emailtest.MAIL, refuse("530 5.7.0 log in first"), stops},
+		{emailtest.MAIL, refuse("552 5.3.4 too big"), permanent},
+		{emailtest.RCPT, refuse("421 4.7.0 slow down"), slower},
+		{emailtest.RCPT, refuse("450 4.2.0 greylisted"), temporary},
+		{emailtest.RCPT, refuse("451 4.7.1 greylisted"), temporary},
+		{emailtest.RCPT, refuse("452 4.2.2 mailbox full"), temporary},
+		{emailtest.RCPT, refuse("550 5.1.1 no such user"), gone},
+		{emailtest.RCPT, refuse("550 5.1.10 null MX"), gone},
+		{emailtest.RCPT, refuse("550 5.2.1 disabled"), gone},
+		{emailtest.RCPT, refuse("550 5.1.8 the sender's domain does not exist"), permanent},
+		{emailtest.RCPT, refuse("550 relay not permitted"), permanent},
+		{emailtest.RCPT, refuse("552 5.2.2 mailbox full"), permanent},
+		{emailtest.RCPT, refuse("554 5.7.1 not for you"), permanent},
+		{emailtest.RCPT, refuse("550 5.7.26 not authenticated"), stops},
+		{emailtest.DATA, refuse("421 4.3.2 closing"), temporary},
+		{emailtest.DATA, refuse("451 4.3.0 not now"), temporary},
+		{emailtest.DATA, refuse("554 5.5.1 no"), permanent},
+		{emailtest.Body, refuse("451 4.3.0 disk full"), temporary},
+		{emailtest.Body, refuse("552 5.3.4 too big"), permanent},
+		{emailtest.Dot, refuse("421 4.3.2 closing"), temporary},
+		{emailtest.Dot, refuse("421 4.7.28 unusual rate"), slower},
+		{emailtest.Dot, refuse("451 4.7.1 greylisted"), temporary},
+		{emailtest.Dot, refuse("452 4.3.1 disk full"), temporary},
+		{emailtest.Dot, refuse("550 5.1.1 no such user"), gone},
+		{emailtest.Dot, refuse("552 5.3.4 too big"), permanent},
+		{emailtest.Dot, refuse("554 5.7.1 spam"), permanent},
+		{emailtest.Dot, refuse("550 5.7.515 access denied"), stops},
+		{emailtest.Dot, refuse("354 what?"), ambiguous},
+	}
+	acts := []emailtest.Act{emailtest.Hang, emailtest.Drop, emailtest.Babble, emailtest.Flood, emailtest.Drip}
+	for _, p := range []emailtest.Phase{emailtest.Connect, emailtest.EHLO, emailtest.STARTTLS, emailtest.Shake, emailtest.AUTH, emailtest.MAIL, emailtest.RCPT, emailtest.DATA} {
+		for _, a := range acts {
+			rows = append(rows, row{p, act(a), temporary})
+		}
+	}
+	for _, a := range acts {
+		rows = append(rows, row{emailtest.Dot, act(a), ambiguous}, row{emailtest.Accepted, act(a), doubled})
+	}
+	// A short mail is in the system's hands, final dot included, before the server stops reading.
+	rows = append(rows, row{emailtest.Body, act(emailtest.Hang), ambiguous}, row{emailtest.Body, act(emailtest.Drop), ambiguous})
+
+	for _, mode := range []struct {
+		name string
+		hide []string
+	}{{"pipelined", nil}, {"one by one", []string{"PIPELINING", "SIZE"}}} {
+		t.Run(mode.name, func(t *testing.T) {
+			for _, r := range rows {
+				f := r.fault
+				f.Phase = r.phase
+				t.Run(strings.TrimSpace(fmt.Sprintf("%s %s %.12s %d", f.Phase, f.Act, f.Reply, f.Skip)), func(t *testing.T) {
+					t.Parallel()
+					m, p := start(t, emailtest.Options{Hide: mode.hide}, impatient)
+					p.Fail(f)
+					_, err := m.Publish(context.Background(), message(1))
+					if p.Left() != 0 {
+						t.Fatalf("the fault was not played: %v", err)
+					}
+					r.want.check(t, err)
+					if n := p.Count(""); n != r.want.mails {
+						t.Errorf("the server holds %d mails, want %d", n, r.want.mails)
+					}
+					if _, err := m.Publish(context.Background(), message(2)); err != nil {
+						t.Errorf("the next mail: %v", err)
+					}
+					if n := p.Count("ada2@example.org"); n != 1 {
+						t.Errorf("%d copies of the next mail", n)
+					}
+					if s := p.Stats(); s.Cleartext != 0 {
+						t.Error("credentials went out in the clear")
+					}
+				})
+			}
+		})
+	}
+}
+
+// check holds an error to what is wanted, and to what every error owes.
+func (w want) check(t *testing.T, err error) {
+	t.Helper()
+	var e *announce.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("want an *announce.Error, got %T %v", err, err)
+	}
+	if got := (want{e.Outcome, e.Stop, e.Gone, e.RetryAfter, w.mails}); got != w {
+		t.Errorf("got %+v, want %+v: %v", got, w, err)
+	}
+	if e.Fault == "" || len(e.Status) > 60 {
+		t.Errorf("wants a fault and a short status: %q %q", e.Fault, e.Status)
+	}
+	discreet(t, err)
+}
+
+// discreet fails when an error, or what is behind it, shows the password.
+func discreet(t *testing.T, err error) {
+	t.Helper()
+	b64 := base64.StdEncoding.EncodeToString
+	for ; err != nil; err = errors.Unwrap(err) {
+		all := fmt.Sprintf("%v %+v %#v", err, err, err)
+		for _, secret := range []string{
+			emailtest.Password, b64([]byte(emailtest.Password)), b64([]byte("\x00" + emailtest.Username + "\x00" + emailtest.Password)),
+		} {
+			if strings.Contains(all, secret) {
+				t.Errorf("shows the password: %s", all)
+			}
+		}
+	}
+}
+
+// TestKept plays faults on a connection that has carried a mail before.
+func TestKept(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fault emailtest.Fault
+		want  want // zero outcome with mails 1: the mail went out over a fresh connection
+		fresh bool
+	}{
+		{"closed meanwhile", emailtest.Fault{Phase: emailtest.MAIL, Act: emailtest.Drop}, want{}, true},
+		{"421 at MAIL", emailtest.Fault{Phase: emailtest.MAIL, Act: emailtest.Refuse, Reply: "421 4.4.2 idle for too long"}, want{}, true},
+		{"450 at MAIL", emailtest.Fault{Phase: emailtest.MAIL, Act: emailtest.Refuse, Reply: "450 4.3.0 later"}, temporary, false},
+		{"hang at MAIL", emailtest.Fault{Phase: emailtest.MAIL, Act: emailtest.Hang}, temporary, false},
+		{"drop at RCPT", emailtest.Fault{Phase: emailtest.RCPT, Act: emailtest.Drop}, temporary, false},
+		{"drop at DATA", emailtest.Fault{Phase: emailtest.DATA, Act: emailtest.Drop}, temporary, false},
+		{"drop at the dot", emailtest.Fault{Phase: emailtest.Dot, Act: emailtest.Drop}, ambiguous, false},
+		{"421 at the dot", emailtest.Fault{Phase: emailtest.Dot, Act: emailtest.Refuse, Reply: "421 4.3.2 closing"}, temporary, false},
+	} {
+		for _, hide := range [][]string{nil, {"PIPELINING"}} {
+			t.Run(fmt.Sprint(c.name, hide), func(t *testing.T) {
+				t.Parallel()
+				m, p := start(t, emailtest.Options{Hide: hide}, impatient)
+				publish(t, m, message(1))
+				p.Fail(c.fault)
+				_, err := m.Publish(context.Background(), message(2))
+				if c.fresh {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if n := p.Count("ada2@example.org"); n != 1 {
+						t.Errorf("%d copies", n)
+					}
+					return
+				}
+				c.want.check(t, err)
+				if n := p.Count("ada2@example.org"); n != c.want.mails {
+					t.Errorf("the server holds %d mails, want %d", n, c.want.mails)
+				}
+			})
+		}
+	}
+}
+
+func publish(t testing.TB, p announce.Publisher, m announce.Message) announce.Receipt {
+	t.Helper()
+	r, err := p.Publish(context.Background(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestLongMailCutShort cuts the connection in the middle of a mail too long for the system's buffers: it was not sent.
+func TestLongMailCutShort(t *testing.T) {
+	big := message(1)
+	big.Images = []announce.Picture{{Data: make([]byte, 12<<20), Type: "image/png", Alt: "noir"}}
+	for _, a := range []emailtest.Act{emailtest.Hang, emailtest.Drop} {
+		t.Run(string(a), func(t *testing.T) {
+			t.Parallel()
+			m, p := start(t, emailtest.Options{}, func(c *Config) { c.TimeoutFinal = time.Second })
+			p.Fail(emailtest.Fault{Phase: emailtest.Body, Act: a})
+			_, err := m.Publish(context.Background(), big)
+			temporary.check(t, err)
+			publish(t, m, big)
+			if n := p.Count(""); n != 1 {
+				t.Errorf("%d mails", n)
+			}
+		})
+	}
+	t.Run("too big", func(t *testing.T) {
+		t.Parallel()
+		m, p := start(t, emailtest.Options{Size: 1 << 20}, nil)
+		_, err := m.Publish(context.Background(), big)
+		permanent.check(t, err)
+		if s := p.Stats(); s.Accepted != 0 {
+			t.Error("was taken")
+		}
+	})
+}
+
+// TestCancel ends the context while the server hangs at each phase: the call returns at once and tells the truth.
+func TestCancel(t *testing.T) {
+	for _, phase := range emailtest.Phases() {
+		if phase == emailtest.RSET || phase == emailtest.QUIT {
+			continue
+		}
+		t.Run(string(phase), func(t *testing.T) {
+			t.Parallel()
+			m, p := start(t, emailtest.Options{}, nil)
+			p.Fail(emailtest.Fault{Phase: phase, Act: emailtest.Hang})
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			result := make(chan error, 1)
+			go func() { _, err := m.Publish(ctx, message(1)); result <- err }()
+			for p.Left() > 0 {
+				select {
+				case err := <-result:
+					t.Fatalf("ended before its time: %v", err)
+				case <-time.After(time.Millisecond):
+				}
+			}
+			cancel()
+			var err error
+			select {
+			case err = <-result:
+			case <-time.After(5 * time.Second):
+				t.Fatal("the call goes on although its context is over")
+			}
+			w := temporary
+			switch phase {
+			case emailtest.Dot:
+				w = ambiguous
+			case emailtest.Accepted:
+				w = doubled
+			case emailtest.Body: // the mail may or may not have left when the context ends
+				var e *announce.Error
+				if errors.As(err, &e) && e.Outcome == announce.Ambiguous {
+					w = ambiguous
+				}
+			}
+			w.check(t, err)
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the cause is lost: %v", errors.Unwrap(err))
+			}
+		})
+	}
+}
+
+func waitFor(t testing.TB, done func() bool) {
+	t.Helper()
+	patience := time.After(10 * time.Second)
+	for !done() {
+		select {
+		case <-patience:
+			t.Fatal("waited in vain")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// TestLostAnswer: the repeat of a mail that the server may hold carries the same Message-ID and Date, so that receivers drop it.
+func TestLostAnswer(t *testing.T) {
+	m, p := start(t, emailtest.Options{}, nil)
+	p.Fail(emailtest.Fault{Phase: emailtest.Accepted, Act: emailtest.Drop})
+	_, err := m.Publish(context.Background(), message(1))
+	doubled.check(t, err)
+	r := publish(t, m, message(1))
+	if n := p.Copies(r.ID); n != 2 {
+		t.Errorf("%d mails with %s, want 2", n, r.ID)
+	}
+	if mails := p.Mails(); string(mails[0].Raw) != string(mails[1].Raw) {
+		t.Errorf("the copies differ:\n%s\n%s", mails[0].Raw, mails[1].Raw)
+	}
+}
