@@ -53,7 +53,7 @@ func compose(p parser.Parser, m announce.Message) post {
 		if alt := strings.TrimSpace(i.Alt); i.URL == "" {
 			// An uploaded picture has no address that Slack could show: its words stand for it.
 			if alt != "" {
-				blocks = append(blocks, rich(slackgo.NewRichTextSectionTextElement(say1(m.Language, "Image : ", "Picture: ")+alt, &style{Italic: true})))
+				blocks = append(blocks, rich(slackgo.NewRichTextSectionTextElement(in(m.Language, "Image\u00a0: ", "Picture: ")+alt, &style{Italic: true})))
 			}
 		} else {
 			if alt == "" {
@@ -63,7 +63,7 @@ func compose(p parser.Parser, m announce.Message) post {
 		}
 	}
 	if m.Link != "" && units(m.Link) <= mostLink && !strings.Contains(m.Text, m.Link) && !pointsTo(body, m.Link) {
-		if link := point(nil, say1(m.Language, "En savoir plus", "Read more"), m.Link, style{}); len(link) == 1 {
+		if link := point(nil, in(m.Language, "En savoir plus", "Read more"), m.Link, style{}); len(link) == 1 {
 			blocks = append(blocks, rich(link...))
 		}
 	}
@@ -74,7 +74,8 @@ func rich(spans ...span) slackgo.Block {
 	return slackgo.NewRichTextBlock("", slackgo.NewRichTextSection(spans...))
 }
 
-func say1(l announce.Language, french, english string) string {
+// in picks the words for a reader of l.
+func in(l announce.Language, french, english string) string {
 	if l.Base() == "fr" {
 		return french
 	}
@@ -181,5 +182,5 @@ func clip(s string, n int) string {
 	for len(r) > 0 && units(string(r))+1 > n {
 		r = r[:len(r)-max(1, (units(string(r))+1-n)/2)]
 	}
-	return strings.TrimRight(string(r), "  \n") + "…"
+	return strings.TrimRight(string(r), " \u00a0\n") + "…"
 }

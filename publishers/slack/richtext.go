@@ -3,6 +3,7 @@ package slack
 import (
 	"html"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,7 +24,10 @@ const (
 	maxDividers = 10 // lines beyond these become blank, so that a post never has too many blocks
 )
 
-// markdown reads Markdown without raw HTML: "<!channel>" is nothing but words. Safe for concurrent use.
+// bareAddress is an address in running text. Unlike goldmark's own it may hold letters of any language.
+var bareAddress = regexp.MustCompile(`^https?://[-\pL\pM\pN@:%._+~#=]{1,256}(?::\d+)?(?:[/#?][-\pL\pM\pN@:%_+.~#$!?&/=();,'^{}\[\]]*)?`)
+
+// newMarkdown reads Markdown without raw HTML: "<!channel>" is nothing but words. Safe for concurrent use.
 func newMarkdown() parser.Parser {
 	without := func(all []util.PrioritizedValue, priority int) []util.PrioritizedValue {
 		return slices.DeleteFunc(all, func(v util.PrioritizedValue) bool { return v.Priority == priority })
@@ -35,7 +39,7 @@ func newMarkdown() parser.Parser {
 			parser.WithInlineParsers(without(parser.DefaultInlineParsers(), rawHTML)...),
 			parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
 		)),
-		goldmark.WithExtensions(extension.Linkify, extension.Strikethrough),
+		goldmark.WithExtensions(extension.NewLinkify(extension.WithLinkifyURLRegexp(bareAddress)), extension.Strikethrough),
 	).Parser()
 }
 
@@ -104,7 +108,7 @@ func (w *writer) flow(parent ast.Node) {
 			case len(w.elements) > 0:
 				w.spans = say(w.spans, "\n", style{})
 			}
-			w.spans = append(w.spans, said...)
+			w.spans = join(w.spans, said)
 		}
 	}
 }
@@ -170,7 +174,7 @@ func (w *writer) flat(parent ast.Node, s style) []span {
 				if item != n.FirstChild() {
 					said = say(said, "\n", s)
 				}
-				said = append(say(said, "• ", s), w.flat(item, s)...)
+				said = join(say(said, "• ", s), w.flat(item, s))
 			}
 		case *ast.Blockquote, *ast.ListItem:
 			said = w.flat(n, s)
@@ -184,7 +188,7 @@ func (w *writer) flat(parent ast.Node, s style) []span {
 		if len(all) > 0 && len(said) > 0 {
 			all = say(all, "\n", s)
 		}
-		all = append(all, said...)
+		all = join(all, said)
 	}
 	return all
 }
@@ -266,13 +270,28 @@ func say(spans []span, words string, s style) []span {
 	return append(spans, slackgo.NewRichTextSectionTextElement(words, styled(s)))
 }
 
+// join puts more after spans.
+func join(spans, more []span) []span {
+	if len(more) == 0 {
+		return spans
+	}
+	if t, ok := more[0].(*slackgo.RichTextSectionTextElement); ok {
+		s := style{}
+		if t.Style != nil {
+			s = *t.Style
+		}
+		spans, more = say(spans, t.Text, s), more[1:]
+	}
+	return append(spans, more...)
+}
+
 // point adds a link, or its words alone when nobody could follow it.
 func point(spans []span, label, address string, s style) []span {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || (u.Scheme != "mailto" || u.Opaque == "") && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return say(spans, label, s)
 	}
-	target := u.String()
+	target := strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C").Replace(u.String())
 	if label = strings.TrimSpace(label); label == target || label == strings.TrimSpace(address) {
 		label = ""
 	}
@@ -294,9 +313,11 @@ func words(spans []span) string {
 		case *slackgo.RichTextSectionTextElement:
 			b.WriteString(s.Text)
 		case *slackgo.RichTextSectionLinkElement:
-			switch address := strings.TrimPrefix(s.URL, "mailto:"); s.Text {
-			case "", address:
+			switch address := strings.TrimPrefix(s.URL, "mailto:"); {
+			case s.Text == "":
 				b.WriteString(address)
+			case strings.HasSuffix(address, s.Text):
+				b.WriteString(s.Text)
 			default:
 				b.WriteString(s.Text + " (" + address + ")")
 			}
