@@ -149,7 +149,7 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 			case st.Stopped:
 				c.State, c.Fault = "stopped", st.Fault
 			case st.PausedUntil.After(now):
-				c.State, c.Until, c.Fault = "paused", &st.PausedUntil, st.Fault
+				c.State, c.Until, c.Fault = "paused", &st.PausedUntil, st.Why
 			}
 		}
 		out = append(out, c)

@@ -184,6 +184,10 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim) {
 		}
 	}
 	if c.Verb != announce.Settle {
+		if held, ok := s.afford(calls, a, c); !ok {
+			s.record(a, c, verdict{Delivery: held})
+			return
+		}
 		s.Point(AfterIntent)
 		s.end(a, c, s.call(calls, a, c, c.Verb, false))
 		return
@@ -225,6 +229,28 @@ func (s *Service) late(ctx context.Context, id announce.ID) string {
 		return "the event was over before it could be published"
 	}
 	return ""
+}
+
+// afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one.
+func (s *Service) afford(ctx context.Context, a account, c store.Claim) (announce.Delivery, bool) {
+	priced, ok := a.Publisher.(announce.Coster)
+	if !ok || a.Budget <= 0 || c.Verb == announce.Retract {
+		return c.Delivery, true
+	}
+	cost := priced.Cost(c.Message)
+	booked, next, err := s.Store.Spend(ctx, a.Name, cost, a.Budget)
+	if booked {
+		return c.Delivery, true
+	}
+	d := ended(c.Delivery)
+	d.Attempts--
+	if err != nil {
+		d.Next, d.Fault = s.Store.Now().Add(backoff(1)), "the budget could not be read; it is tried again"
+		return d, false
+	}
+	d.Next = next
+	d.Fault = fmt.Sprintf("this post costs %.3f $ and would pass the budget of %.2f $ a month; it waits until %s, or until the budget is raised", float64(cost)/1e6, float64(a.Budget)/1e6, next.Format(time.DateOnly))
+	return d, false
 }
 
 // call makes one call. A panic in a channel counts as a lost call: it may have happened.
