@@ -248,7 +248,10 @@ func (s *Service) afford(ctx context.Context, a account, c store.Claim) (announc
 		d.Next, d.Fault = s.Store.Now().Add(backoff(1)), "the budget could not be read; it is tried again"
 		return d, false
 	}
-	d.Next = next
+	d.Next = s.Store.Now().Add(time.Hour) // the budget may be raised before the month ends
+	if next.Before(d.Next) {
+		d.Next = next
+	}
 	d.Fault = fmt.Sprintf("this post costs %.3f $ and would pass the budget of %.2f $ a month; it waits until %s, or until the budget is raised", float64(cost)/1e6, float64(a.Budget)/1e6, next.Format(time.DateOnly))
 	return d, false
 }
