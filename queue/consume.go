@@ -13,7 +13,7 @@ import (
 
 const (
 	ackWait  = 5 * time.Second // a nudge that was fetched and not acknowledged comes back after this
-	beat     = 2 * time.Second  // a pull that is silent for twice this long is lost
+	beat     = 2 * time.Second // a pull that is silent for twice this long is lost
 	minPause = 50 * time.Millisecond
 	maxPause = 5 * time.Second
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -109,8 +110,15 @@ func (h *host) start() error {
 	return nil
 }
 
+// wellness is nil when the server stores. Its own check gives a busy machine one millisecond to answer, so that an
+// answer which only says "not ready" is asked for again.
 func wellness(s *server.Server) error {
-	if st := s.Healthz(nil); st.Status != "ok" {
+	st := s.Healthz(nil)
+	for end := time.Now().Add(startWait); st.StatusCode == http.StatusInternalServerError && s.Running() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+		st = s.Healthz(nil)
+	}
+	if st.Status != "ok" {
 		return errors.New(st.Error)
 	}
 	return nil

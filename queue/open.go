@@ -73,7 +73,7 @@ func (q *Queue) openExternal(ctx context.Context, c Config) error {
 	}
 	err = q.ensureWithin(ctx, openWait)
 	var refused *jetstream.APIError
-	if errors.As(err, &refused) && refused.Code != 503 {
+	if errors.As(err, &refused) && refused.Code != unavailable {
 		return fmt.Errorf("queue: the server refuses stream %s: %w", q.stream, err)
 	}
 	if err != nil {
@@ -88,8 +88,8 @@ func (q *Queue) ensureWithin(ctx context.Context, most time.Duration) error {
 	defer cancel()
 	for {
 		err := q.ensure(ctx)
-		if err == nil {
-			return nil
+		if err == nil || !passing(err) {
+			return err
 		}
 		select {
 		case <-time.After(minPause):
@@ -97,6 +97,17 @@ func (q *Queue) ensureWithin(ctx context.Context, most time.Duration) error {
 			return err
 		}
 	}
+}
+
+const (
+	unavailable                     = 503
+	noPeers     jetstream.ErrorCode = 10005 // the cluster's other servers are not there yet, or do not exist
+)
+
+// passing reports whether the server may yet take what it did not take.
+func passing(err error) bool {
+	var refused *jetstream.APIError
+	return !errors.As(err, &refused) || refused.Code == unavailable || refused.ErrorCode == noPeers
 }
 
 func (q *Queue) connect(url string, options ...nats.Option) error {
