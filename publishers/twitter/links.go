@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// span is a part of a text, in bytes.
-type span struct{ start, end int }
+// link is a part of a text that X makes a link, and in it the host name; in bytes.
+type link struct{ start, host, hostEnd, end int }
 
 const (
 	maxAddress = 4096
@@ -21,12 +21,12 @@ const (
 
 // links finds what X turns into links in a composed text: addresses with http or https, and bare domain names under a
 // top-level domain it knows, so README.md too. In order, without overlap.
-func links(s string) []span {
+func links(s string) []link {
 	if !strings.Contains(s, ".") {
 		return nil
 	}
 	f := finder{s: s, ends: map[int]int{}}
-	var found []span
+	var all []link
 	for pos := 0; pos < len(s); {
 		r, size := utf8.DecodeRuneInString(s[pos:])
 		m, ok := address{}, false
@@ -45,10 +45,10 @@ func links(s string) []span {
 			pos += size
 			continue
 		}
-		found = append(found, f.shown(m, before)...)
+		all = append(all, f.shown(m, before)...)
 		pos = m.end
 	}
-	return found
+	return all
 }
 
 // neutral is text with nothing in it that X would turn into a link: a zero-width non-joiner (U+200C) follows each full
@@ -59,17 +59,9 @@ func neutral(text string) string {
 		var b strings.Builder
 		end := 0
 		for _, l := range links(text) {
-			_, host, _ := strings.Cut(text[l.start:l.end], "://")
-			if host == "" {
-				host = text[l.start:l.end]
-			}
-			start := l.end - len(host)
-			if n := strings.IndexAny(host, "/?:"); n >= 0 {
-				host = host[:n]
-			}
-			b.WriteString(text[end:start])
-			end = start + len(host)
-			for i, label := range strings.Split(host, ".") {
+			b.WriteString(text[end:l.host])
+			end = l.hostEnd
+			for i, label := range strings.Split(text[l.host:l.hostEnd], ".") {
 				if i > 0 {
 					b.WriteString(".")
 				}
@@ -167,7 +159,7 @@ func (f *finder) read(i int) label {
 
 // shown is what X makes of a match: nothing when it is too long or follows a sign that speaks against a bare domain.
 // Without a scheme only the Latin host names in it become links.
-func (f *finder) shown(m address, before string) []span {
+func (f *finder) shown(m address, before string) []link {
 	host := f.s[m.host:m.hostEnd]
 	if !soundHost(host) || utf16Len(f.s[m.start:m.end])+max(len("https://"), m.host-m.start) > maxAddress {
 		return nil
@@ -178,16 +170,17 @@ func (f *finder) shown(m address, before string) []span {
 		case slug > maxSlug:
 			return nil
 		case end > 0:
-			return []span{{m.start, m.start + end}}
+			return []link{{m.start, m.host, m.hostEnd, m.start + end}}
 		}
-		return []span{{m.start, m.end}}
+		return []link{{m.start, m.host, m.hostEnd, m.end}}
 	}
 	if before != "" && strings.Contains("-_./", before) {
 		return nil
 	}
-	found := latin(host)
-	for i := range found {
-		found[i].start, found[i].end = found[i].start+m.start, found[i].end+m.start
+	var found []link
+	for _, l := range latin(host) {
+		start, end := m.start+l[0], m.start+l[1]
+		found = append(found, link{start, start, end, end})
 	}
 	if len(found) > 0 && m.pathEnd > m.path {
 		found[len(found)-1].end = m.end
@@ -196,8 +189,8 @@ func (f *finder) shown(m address, before string) []span {
 }
 
 // latin finds the host names of Latin letters in a host name.
-func latin(host string) []span {
-	var found []span
+func latin(host string) [][2]int {
+	var found [][2]int
 	for i := 0; i < len(host); {
 		first := run(host, i, inLatinHost)
 		end := 0
@@ -212,7 +205,7 @@ func latin(host string) []span {
 			j = next
 		}
 		if first > i && end > 0 {
-			found = append(found, span{i, end})
+			found = append(found, [2]int{i, end})
 			i = end
 			continue
 		}
