@@ -14,6 +14,8 @@ const (
 	faultCorrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
 )
 
+const longestDue = `account = ? AND announcement = ? AND due <= ? ORDER BY due LIMIT 1`
+
 // claiming is a Claim in the making.
 type claiming struct {
 	Claim
@@ -31,7 +33,7 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		return err
 	}
 	for {
-		rows, err := t.rows(ctx, `account = ? AND announcement = ? AND due <= ? ORDER BY due LIMIT 1`+t.lock("FOR UPDATE SKIP LOCKED"),
+		rows, err := t.rows(ctx, longestDue+t.lock("FOR UPDATE SKIP LOCKED"),
 			c.account, string(c.id), us(t.now))
 		if err != nil || len(rows) == 0 {
 			return err
@@ -48,7 +50,7 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 			return err
 		}
 		if !active {
-			if err := t.passOver(ctx, c.account, c.id); err != nil {
+			if err := t.passOver(ctx, h); err != nil {
 				return err
 			}
 			continue
@@ -91,14 +93,15 @@ func (t *tx) consent(ctx context.Context, h held) (token string, active bool, er
 	return token, standing == "active", err
 }
 
-// passOver lets everybody of the pair rest who is due and no longer subscribed. A call that was under way stays
-// unmade: to repeat it would be to write to them again.
-func (t *tx) passOver(ctx context.Context, account string, id announce.ID) error {
-	_, err := t.exec(ctx, `UPDATE deliveries SET rest = 'skipped', fault = CASE WHEN calling = '' THEN ? ELSE ? END,
-		calling = '', lease_until = 0, owner = '', fence = fence + 1
-		WHERE account = ? AND announcement = ? AND due <= ? AND subscriber IN (SELECT id FROM subscribers WHERE standing <> 'active')`,
-		faultGone, faultMaybe, account, string(id), us(t.now))
-	return err
+// passOver lets the delivery to somebody rest who is no longer subscribed. A call that was under way stays unmade: to
+// repeat it would be to write to them again.
+func (t *tx) passOver(ctx context.Context, h held) error {
+	h.Rest, h.Fault = announce.Skipped, faultGone
+	if h.Calling != announce.Nothing {
+		h.Calling, h.Fault = announce.Nothing, faultMaybe
+	}
+	h.fence, h.lease, h.owner = h.fence+1, 0, ""
+	return t.putIs(ctx, h)
 }
 
 // message finds what is to be sent. Not usable: it is not there, or cannot be read.

@@ -8,32 +8,34 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
+// A personal account may have a million rows due: each of its plans costs one step in the index, not a scan.
+// CROSS JOIN tells SQLite to begin with the accounts.
+const dueQuery = `SELECT account, announcement FROM (
+		SELECT d.account, d.announcement, MIN(d.due) AS due FROM accounts a
+			CROSS JOIN deliveries d WHERE d.account = a.account AND d.recipient = '' AND d.due <= ?
+			AND a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
+		UNION ALL
+		SELECT p.account, p.announcement, (SELECT MIN(d.due) FROM deliveries d
+			WHERE d.account = p.account AND d.announcement = p.announcement AND d.due IS NOT NULL) AS due FROM plans p
+			JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
+		UNION ALL
+		SELECT p.account, p.announcement, p.next AS due FROM plans p
+			JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
+			WHERE p.wanted = 1 AND p.done = 0
+	) work WHERE due <= ? AND NOT EXISTS (SELECT 1 FROM server WHERE stopped_at > 0)
+	GROUP BY account, announcement ORDER BY MIN(due), announcement, account LIMIT ?`
+
 // Due lists pairs with work due now on accounts that may be called, longest due first. Plans whose time has come are
 // work too. Nothing is due while everything is stopped.
 func (db *DB) Due(ctx context.Context, limit int) ([]Job, error) {
 	now := us(db.Now())
-	// A personal account may have a million rows due: each of its plans costs one step in the index, not a scan.
 	var jobs []Job
-	err := db.read().each(ctx, `SELECT account, announcement FROM (
-			SELECT d.account, d.announcement, MIN(d.due) AS due FROM accounts a
-				JOIN deliveries d ON d.account = a.account AND d.recipient = '' AND d.due <= ?
-				WHERE a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
-			UNION ALL
-			SELECT p.account, p.announcement, (SELECT MIN(d.due) FROM deliveries d
-				WHERE d.account = p.account AND d.announcement = p.announcement AND d.due IS NOT NULL) AS due FROM plans p
-				JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
-			UNION ALL
-			SELECT p.account, p.announcement, p.next AS due FROM plans p
-				JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
-				WHERE p.wanted = 1 AND p.done = 0
-		) work WHERE due <= ? AND NOT EXISTS (SELECT 1 FROM server WHERE stopped_at > 0)
-		GROUP BY account, announcement ORDER BY MIN(due), announcement, account LIMIT ?`,
-		[]any{now, now, now, now, now, limit}, func(scan func(...any) error) error {
-			var j Job
-			err := scan(&j.Account, &j.Announcement)
-			jobs = append(jobs, j)
-			return err
-		})
+	err := db.read().each(ctx, dueQuery, []any{now, now, now, now, now, limit}, func(scan func(...any) error) error {
+		var j Job
+		err := scan(&j.Account, &j.Announcement)
+		jobs = append(jobs, j)
+		return err
+	})
 	return jobs, db.fault(err)
 }
 

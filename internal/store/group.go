@@ -231,6 +231,7 @@ func (g *group) rollback(ctx context.Context) {
 
 func (g *group) drop() {
 	if g.conn != nil {
+		g.stmts.close()
 		_ = g.conn.Raw(func(any) error { return driver.ErrBadConn }) // so that the pool does not keep it
 		_ = g.conn.Close()
 		g.conn, g.stmts = nil, nil

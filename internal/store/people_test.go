@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+func TestSubscribers(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		list := []Subscriber{{Address: "Bea@Example.org", Name: "Bea", Language: "en"}, {Address: " ada@example.org", Name: "Ada", Language: "fr"}, {Address: "cleo@example.org"}}
+		if n, err := db.AddSubscribers(ctx, list); n != 3 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n, err := db.AddSubscribers(ctx, []Subscriber{{Address: "ADA@example.org", Name: "Other"}}); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		all, err := db.Subscribers(ctx, "", 10)
+		if err != nil || len(all) != 3 || all[0].Address != "ada@example.org" || all[0].Name != "Ada" || all[1].Address != "Bea@Example.org" || !all[0].Created.Equal(db.Now()) {
+			t.Fatalf("%+v %v", all, err)
+		}
+		if after, err := db.Subscribers(ctx, "ADA@example.org", 1); err != nil || len(after) != 1 || after[0].Name != "Bea" {
+			t.Fatalf("%+v %v", after, err)
+		}
+		if len(all[0].Token) != 26 || all[0].Token == all[1].Token {
+			t.Errorf("tokens %q %q", all[0].Token, all[1].Token)
+		}
+		if s, err := db.SubscriberByToken(ctx, all[1].Token); err != nil || s != all[1] {
+			t.Errorf("%+v %v", s, err)
+		}
+		_, err = db.SubscriberByToken(ctx, "nothing")
+		want(t, err, ErrNotFound)
+		for range 2 {
+			if known, err := db.UnsubscribeByToken(ctx, all[1].Token); !known || err != nil {
+				t.Fatal(known, err)
+			}
+		}
+		if known, err := db.UnsubscribeByToken(ctx, "nothing"); known || err != nil {
+			t.Fatal(known, err)
+		}
+		if removed, err := db.RemoveSubscriber(ctx, "cleo@EXAMPLE.org"); !removed || err != nil {
+			t.Fatal(removed, err)
+		}
+		if removed, err := db.RemoveSubscriber(ctx, "cleo@example.org"); removed || err != nil {
+			t.Fatal(removed, err)
+		}
+		if left, err := db.Subscribers(ctx, "", 10); err != nil || len(left) != 1 {
+			t.Fatalf("%+v %v", left, err)
+		}
+		// Who was removed may come back; who unsubscribed may not be brought back.
+		if n, err := db.AddSubscribers(ctx, list); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		if s, err := db.SubscriberByToken(ctx, all[1].Token); err != nil || s.Active {
+			t.Fatalf("%+v %v", s, err)
+		}
+	})
+}
+
+func TestPersonalMessages(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 5)
+		id := save(t, db, sample(db).personal(db, "email"))
+		if jobs, err := db.Due(t.Context(), 10); err != nil || len(jobs) != 1 || jobs[0] != (Job{"email", id}) {
+			t.Fatalf("due %v %v", jobs, err)
+		}
+		plan(t, db, 10)
+		all, err := db.Subscribers(t.Context(), "", 10)
+		must(t, err)
+		texts := map[announce.Language]string{"fr": "un fr", "fr-CA": "un fr", "en": "un en", "de": "un fr"}
+		for i := range 5 {
+			c := claim(t, db, "email", id)
+			s := all[i]
+			if c.Message.To != s.Address || c.Message.Text != texts[c.Delivery.Language] || c.Message.Unsubscribe != "https://example.org/unsubscribe/"+s.Token ||
+				c.Message.Key != c.Delivery.ID || c.Message.Date.IsZero() {
+				t.Errorf("%+v", c)
+			}
+		}
+		if d, err := db.Deliveries(t.Context(), id); err != nil || len(d) != 0 {
+			t.Errorf("persons among the broadcast rows: %v %v", d, err)
+		}
+	})
+}
+
+// Plan survives every cut: pages that did not commit are planned again, nobody twice.
+func TestPlanIsCutAndResumed(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 103)
+		id := save(t, db, sample(db).personal(db, "email"))
+		ctx := t.Context()
+		cut := errors.New("cut")
+		planned := 0
+		for i := 0; ; i++ {
+			if i == 1 {
+				added, err := db.AddSubscribers(ctx, []Subscriber{{Address: "late@example.org"}})
+				if added != 1 || err != nil {
+					t.Fatal(added, err)
+				}
+			}
+			err := db.write(ctx, func(ctx context.Context, x *tx) error {
+				if _, n, err := x.plan(ctx, 10); err != nil || n == 0 {
+					return errors.Join(err, cut)
+				}
+				return cut
+			})
+			want(t, err, cut)
+			done, n, err := db.Plan(ctx, 10)
+			must(t, err)
+			planned += n
+			if c := balanced(t, db, id, "email"); c.Planned != planned || c.Done != done {
+				t.Fatalf("%+v after %d", c, planned)
+			}
+			if done {
+				break
+			}
+		}
+		entries, err := db.Announcements(ctx, "", 1)
+		if planned != 103 || err != nil || entries[0].Planned != 103 {
+			t.Errorf("planned %d, %+v, %v", planned, entries, err)
+		}
+	})
+}
+
+func TestPlansOfTwoServers(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		all := p.servers(t)
+		db := all[0]
+		add(t, db, 500)
+		var ids []announce.ID
+		for range 4 {
+			ids = append(ids, save(t, db, sample(db).personal(db, "email")))
+		}
+		var group sync.WaitGroup
+		for i := range 4 {
+			group.Go(func() {
+				for {
+					done, _, err := all[i%len(all)].Plan(context.Background(), 50)
+					if err != nil {
+						t.Error(err)
+					}
+					if done || err != nil {
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+		plan(t, db, 50)
+		for _, id := range ids {
+			if n := balanced(t, db, id, "email"); n.Planned != 500 || !n.Done {
+				t.Errorf("%+v", n)
+			}
+		}
+	})
+}
+
+func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		add(t, db, 30)
+		s := sample(db).personal(db, "email")
+		s.Plans[0].Next = db.Now().Add(time.Hour)
+		id := save(t, db, s)
+		if done, n, err := db.Plan(ctx, 10); !done || n != 0 || err != nil {
+			t.Fatal(done, n, err)
+		}
+		if next, err := db.NextDue(ctx); err != nil || !next.Equal(s.Plans[0].Next) {
+			t.Fatal(next, err)
+		}
+		p.clock.forward(time.Hour)
+		if _, n, err := db.Plan(ctx, 10); n != 10 || err != nil {
+			t.Fatal(n, err)
+		}
+		publish(t, db, "email", id)
+		n := s.next(db)
+		n.Plans = []Plan{{Account: "email", Next: db.Now()}}
+		n.Deliveries = []announce.Delivery{{Account: "email", Rest: announce.Cannot, Fault: "mail cannot be changed"}}
+		must(t, db.Revise(ctx, 1, n))
+		if _, k, err := db.Plan(ctx, 10); k != 10 || err != nil {
+			t.Fatal(k, err)
+		}
+		if c := balanced(t, db, id, "email"); c.Planned != 20 || c.By[announce.Published] != 1 || c.By[announce.Waiting] != 19 {
+			t.Fatalf("%+v", c)
+		}
+		for range 19 {
+			if c := claim(t, db, "email", id); c.Delivery.CallRev != 2 || !strings.HasSuffix(c.Message.Text, ", 2") || !c.Message.Date.Equal(s.Plans[0].Next) {
+				t.Fatalf("%+v", c)
+			}
+		}
+		must(t, db.Withdraw(ctx, id, 2, "ada", map[string]string{"email": "mail cannot be recalled"}, db.Now()))
+		if done, k, err := db.Plan(ctx, 10); !done || k != 0 || err != nil {
+			t.Fatal(done, k, err)
+		}
+		if c := balanced(t, db, id, "email"); !c.Done || c.By[announce.Published] != 1 || c.By[announce.CallingNow] != 19 {
+			t.Fatalf("%+v", c)
+		}
+	})
+}
+
+func TestUnsubscribeAgainstClaim(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		all := p.servers(t)
+		db := all[0]
+		const n = 200
+		add(t, db, n)
+		id := save(t, db, sample(db).personal(db, "email"))
+		plan(t, db, 100)
+		subscribers, err := db.Subscribers(t.Context(), "", n)
+		must(t, err)
+		var mu sync.Mutex
+		left := map[string]bool{} // whose unsubscription was answered
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				db := all[i%len(all)]
+				for {
+					mu.Lock()
+					before := make(map[string]bool, len(left))
+					for k := range left {
+						before[k] = true
+					}
+					mu.Unlock()
+					c, ok, err := db.Claim(context.Background(), "email", id, worker)
+					if err != nil {
+						t.Error(err)
+					}
+					if !ok {
+						return
+					}
+					if before[c.Message.To] {
+						t.Errorf("%s was claimed after the unsubscription was answered", c.Message.To)
+					}
+				}
+			})
+		}
+		group.Go(func() {
+			for i := len(subscribers) - 1; i >= 0; i -= 2 {
+				if _, err := all[len(all)-1].UnsubscribeByToken(context.Background(), subscribers[i].Token); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				left[subscribers[i].Address] = true
+				mu.Unlock()
+			}
+		})
+		group.Wait()
+		none(t, db, "email", id)
+		c := balanced(t, db, id, "email")
+		if c.Planned != n || c.By[announce.Waiting] != 0 || c.By[announce.SkippedState] == 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// A call that was lost is not repeated to somebody who has left since.
+func TestUnsubscribedWhileUnknown(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 1)
+		id := save(t, db, sample(db).personal(db, "email"))
+		plan(t, db, 10)
+		c := claim(t, db, "email", id)
+		if known, err := db.UnsubscribeByToken(t.Context(), strings.TrimPrefix(c.Message.Unsubscribe, "https://example.org/unsubscribe/")); !known || err != nil {
+			t.Fatal(known, err)
+		}
+		p.clock.forward(time.Hour)
+		none(t, db, "email", id)
+		if d := delivery(t, db, c.Delivery.ID); d.State() != announce.SkippedState || d.Fault != faultMaybe {
+			t.Errorf("%+v", d)
+		}
+		want(t, db.Record(t.Context(), c.Fence, shown(c, db.Now())), ErrFenced)
+	})
+}
