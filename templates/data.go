@@ -23,7 +23,7 @@ type page struct {
 	Link             string // where to read more; empty when the event's addresses say it already
 	Page             string // the one address to follow: Link, else where to sign up, else where to watch
 	Topics           []string
-	Images           []announce.Picture
+	Images           []image
 	Site             announce.Site
 	Unsubscribe      string // on personal channels: stands for the person's own link
 	Created, Updated time.Time
@@ -45,6 +45,12 @@ type event struct {
 	Speakers   []speaker // of all talks, each once
 	Partners   []announce.Partner
 	Cancelled  bool
+}
+
+// image is a picture of the message: its Number-th, from 1. URL is empty when it was uploaded.
+type image struct {
+	URL, Alt string
+	Number   int
 }
 
 type talk struct {
@@ -126,8 +132,11 @@ func (t told) page(p pen) page {
 	out := page{
 		Kind: string(a.Kind), Language: string(t.language), Account: t.Account, Channel: announce.Channel(t.Account),
 		Title: p.words(t.text.Title), Summary: p.words(t.summary()),
-		Topics: a.Topics, Images: t.pictures, Created: a.Created, Updated: a.Updated,
+		Topics: a.Topics, Created: a.Created, Updated: a.Updated,
 		Site: announce.Site{Name: p.words(t.Site.Name), URL: p.address(t.Site.URL), Postal: p.words(t.Site.Postal), Zone: t.Site.Zone, Languages: t.Site.Languages},
+	}
+	for i, x := range t.pictures {
+		out.Images = append(out.Images, image{p.address(x.URL), p.words(x.Alt), i + 1})
 	}
 	if t.Limits.Personal {
 		out.Unsubscribe = announce.UnsubscribeMark

@@ -23,6 +23,7 @@ func (s speech) funcs(m markup) template.FuncMap {
 		"indent":   indent,
 		"names":    func(people any) (string, error) { return s.names(people, false) },
 		"handles":  func(people any) (string, error) { return s.names(people, true) },
+		"sep":      s.sep,
 		"hashtags": hashtags,
 		"date":     func(t time.Time) string { return s.date(t, true, false) },
 		"clock":    s.clock,
@@ -79,6 +80,18 @@ func (s speech) names(people any, handles bool) (string, error) {
 		return "", fmt.Errorf("takes speakers or partners, not %T", people)
 	}
 	return s.list(names), nil
+}
+
+// sep stands before the i-th of n things in a list: nothing, a comma, or the language's "and".
+func (s speech) sep(i, n int) string {
+	mark := s.list(make([]string, n))
+	switch {
+	case i == 0:
+		return ""
+	case i < n-1:
+		return ", "
+	}
+	return strings.TrimPrefix(mark, strings.Repeat(", ", n-2))
 }
 
 // hashtags makes at most n tags of topics: "#Go #LogicielLibre".

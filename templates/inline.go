@@ -10,29 +10,43 @@ import (
 )
 
 func (w *writer) inlines(parent ast.Node) {
+	said := "" // by texts that follow one another: what a sign means depends on its neighbours
 	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
-		w.inline(n)
+		t, ok := n.(*ast.Text)
+		if !ok {
+			w.words(said)
+			said = ""
+			w.inline(n)
+			continue
+		}
+		part := string(t.Segment.Value(w.src))
+		if !t.IsRaw() {
+			part = resolve(part)
+		}
+		said += part
+		if t.HardLineBreak() || t.SoftLineBreak() {
+			w.words(said)
+			said = ""
+			w.lineBreak(t.HardLineBreak())
+		}
 	}
+	w.words(said)
+}
+
+func (w *writer) lineBreak(hard bool) {
+	if !hard {
+		w.raw(" ")
+		return
+	}
+	if w.markdown {
+		w.raw(`\`)
+	}
+	w.newline()
 }
 
 func (w *writer) inline(n ast.Node) {
 	start := len(w.out)
 	switch n := n.(type) {
-	case *ast.Text:
-		s := string(n.Segment.Value(w.src))
-		if !n.IsRaw() {
-			s = resolve(s)
-		}
-		w.words(s)
-		switch {
-		case n.HardLineBreak():
-			if w.markdown {
-				w.raw(`\`)
-			}
-			w.newline()
-		case n.SoftLineBreak():
-			w.raw(" ")
-		}
 	case *ast.String:
 		w.words(string(n.Value))
 	case *ast.CodeSpan:

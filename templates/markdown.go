@@ -3,6 +3,7 @@ package templates
 import (
 	"bytes"
 	"html/template"
+	"regexp"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -47,8 +48,26 @@ type source struct {
 }
 
 func (r *reader) parse(s string) source {
-	b := []byte(strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")))
+	b := []byte(tame(blankStart.ReplaceAllString(strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), " \t\n"), "")))
 	return source{b, r.markdown.Parser().Parse(text.NewReader(b))}
+}
+
+var blankStart = regexp.MustCompile(`^(?:[ \t]*\n)+`)
+
+const mostBrackets = 1000
+
+var nested = regexp.MustCompile(`(?m)^((?:[ \t]*(?:>|[-+*][ \t]|[0-9]{1,9}[.)][ \t])){12}[ \t]*)([>+*0-9-])`)
+
+// tame bounds what makes the parser's work grow with the square of the text: quotations and lists within each other on one
+// line, and brackets. What is beyond stays as words.
+func tame(s string) string {
+	s = nested.ReplaceAllString(s, `$1\$2`)
+	if strings.Count(s, "[") <= mostBrackets {
+		return s
+	}
+	parts := strings.SplitN(s, "[", mostBrackets+1)
+	parts[mostBrackets] = strings.ReplaceAll(parts[mostBrackets], "[", `\[`)
+	return strings.Join(parts, "[")
 }
 
 // html is the Markdown as HTML that is safe to embed anywhere. Headings begin at h2: the title is the h1.

@@ -36,7 +36,7 @@ func (p *prose) cuts() []int {
 			reach = max(reach, atoms[next].end)
 			next++
 		}
-		if at >= reach && at > 0 {
+		if at >= reach && at > 0 && !p.leadsOn(at) && !joined(p.text, at) {
 			p.found = append(p.found, at)
 		}
 	}
@@ -57,6 +57,25 @@ func (p *prose) cuts() []int {
 		i += len(word)
 	}
 	return p.found
+}
+
+// leadsOn reports whether what ends at the offset only announces what follows, or waits for its own punctuation.
+func (p *prose) leadsOn(at int) bool {
+	rest := p.text[at:]
+	next, _ := utf8.DecodeRuneInString(strings.TrimLeft(rest, " "))
+	return strings.HasPrefix(rest, " ") && strings.ContainsRune(":;!?»", next) ||
+		strings.HasPrefix(rest, "\n") && strings.HasSuffix(p.text[:at], ":")
+}
+
+// joined reports whether the offset lies inside a grapheme: some letters take what follows them, white space included.
+func joined(s string, at int) bool {
+	r, size := utf8.DecodeLastRuneInString(s[:at])
+	if r < 0x300 {
+		return r == '\r' && s[at] == '\n'
+	}
+	_, next := utf8.DecodeRuneInString(s[at:])
+	cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(s[at-size:at+next], -1)
+	return len(cluster) > size
 }
 
 // breaking reports white space at which a line may break: not the non-breaking kinds.
@@ -108,7 +127,7 @@ func (p *prose) ended(end int) string {
 	tail := " " + ellipsis
 	if !p.whole(end) && !sentenceEnds(s) && !addressLike(lastWord(s)) {
 		tail = ellipsis
-		s = strings.TrimRightFunc(s, func(r rune) bool { return strings.ContainsRune(",;:–—-(«“ \u00a0\u202f", r) })
+		s = strings.TrimRightFunc(s, func(r rune) bool { return strings.ContainsRune(",.;:–—-(«“ \u00a0\u202f", r) })
 	}
 	if p.markdown && trailing(s, '\\')%2 == 1 {
 		s = s[:len(s)-1] // a hard line break, or the escape of what was trimmed
@@ -140,7 +159,7 @@ func (p *prose) snap(i int) int {
 
 // rests reports whether a sentence or a block ends at the offset.
 func (p *prose) rests(end int) bool {
-	return strings.HasPrefix(p.text[end:], "\n\n") || sentenceEnds(p.text[:end])
+	return sentenceEnds(p.text[:end]) || strings.HasPrefix(p.text[end:], "\n\n")
 }
 
 // floor is the index of the shortest text worth showing: the first sentence, or the first few words of a long one.
