@@ -17,7 +17,7 @@ import (
 
 const (
 	deepest     = 4  // lists nested deeper are shown at this depth
-	maxDividers = 10 // lines beyond these become blank, so that a post never has too many blocks
+	maxDividers = 10 // more are left out, so that a post never has too many blocks
 )
 
 // bareAddress is an address in running text. Unlike goldmark's own it may hold letters of any language.
@@ -82,9 +82,11 @@ func (w *writer) flow(parent ast.Node) {
 				w.elements = append(w.elements, &slackgo.RichTextPreformatted{Type: slackgo.RTEPreformatted, Elements: []span{slackgo.NewRichTextSectionTextElement(code, nil)}})
 			}
 		case *ast.ThematicBreak:
+			if w.dividers++; w.dividers > maxDividers {
+				continue
+			}
 			w.endBlock()
-			if len(w.blocks) > 0 && n.NextSibling() != nil && w.dividers < maxDividers {
-				w.dividers++
+			if len(w.blocks) > 0 && n.NextSibling() != nil {
 				w.blocks = append(w.blocks, slackgo.NewDividerBlock())
 			}
 		default: // paragraphs and headings

@@ -66,18 +66,15 @@ func reachable(address string) (string, bool) {
 		return "", false
 	case u.Scheme == "mailto":
 		return u.String(), u.Opaque != ""
-	case u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+	case u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return "", false
 	}
-	host, err := idna.Lookup.ToASCII(u.Hostname())
-	if err != nil {
-		return "", false
-	}
-	if u.Port() != "" {
-		host += ":" + u.Port()
-	}
-	if !strings.HasPrefix(u.Host, "[") {
-		u.Host = host
+	if host := u.Hostname(); strings.IndexFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
+		ascii, err := idna.Lookup.ToASCII(host)
+		if err != nil {
+			return "", false
+		}
+		u.Host = strings.Replace(u.Host, host, ascii, 1)
 	}
 	return strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C").Replace(u.String()), true
 }
