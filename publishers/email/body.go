@@ -139,13 +139,11 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 	if m.replyTo != nil {
 		g.ReplyToMailAddress(m.replyTo)
 	}
-	g.Subject(oneLine(msg.Subject))
 	g.SetBulk()
 	g.SetGenHeader("Auto-Submitted", "auto-generated")
 	if l := string(msg.Language); l != "" && languageTag.MatchString(l) {
 		g.SetGenHeader("Content-Language", l)
 	}
-	g.SetGenHeaderPreformatted("List-Id", m.listID)
 	g.SetBodyString(mail.TypeTextPlain, token("text", seed))
 	if msg.HTML != "" {
 		g.AddAlternativeString(mail.TypeTextHTML, token("html", seed))
@@ -162,7 +160,7 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 		name := id + "." + strings.Replace(kind, "jpeg", "jpg", 1)
 		option := mail.WithFileContentType(mail.ContentType(p.Type))
 		if strings.Contains(msg.HTML, "cid:"+id) {
-			g.EmbedReadSeeker(name, bytes.NewReader(p.Data), option, mail.WithFileContentID(id))
+			g.EmbedReadSeeker(name, bytes.NewReader(p.Data), option, mail.WithFileContentID("<"+id+">"))
 		} else {
 			g.AttachReadSeeker(name, bytes.NewReader(p.Data), option)
 		}
@@ -176,7 +174,9 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 	if _, err := g.WriteTo(&out); err != nil {
 		return nil, err
 	}
-	return settle(out.Bytes(), seed), nil
+	own := appendSubject(nil, oneLine(msg.Subject))
+	own = append(append(append(own, "List-Id: "...), m.listID...), crlf...)
+	return append(own, settle(out.Bytes(), seed)...), nil
 }
 
 // calendar is the event for calendar programs: an update of the same entry at each revision.
@@ -230,6 +230,48 @@ func encodeText(s string, at slot) (pieces []piece, marked bool) {
 		}
 		pieces, marked, s = append(pieces, piece{slot: at}), true, after
 	}
+}
+
+// appendSubject writes the header with as much on its first line as fits: in words of RFC 2047 unless s is plain.
+func appendSubject(b []byte, s string) []byte {
+	const (
+		name, start, end = "Subject: ", "=?UTF-8?Q?", "?="
+		most             = 76
+	)
+	b = append(b, name...)
+	column := len(name)
+	if strings.IndexFunc(s, func(r rune) bool { return r >= 0x7f }) < 0 && !strings.Contains(s, "=?") {
+		for i, word := range strings.Fields(s) {
+			switch {
+			case i > 0 && column+1+len(word) > most:
+				b, column = append(b, "\r\n "...), 1
+			case i > 0:
+				b, column = append(b, ' '), column+1
+			}
+			b, column = append(b, word...), column+len(word)
+		}
+		return append(b, crlf...)
+	}
+	b, column = append(b, start...), column+len(start)
+	for _, r := range s {
+		var word []byte
+		for _, c := range []byte(string(r)) {
+			switch {
+			case c == ' ':
+				word = append(word, '_')
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+				word = append(word, c)
+			default:
+				word = fmt.Appendf(word, "=%02X", c)
+			}
+		}
+		if column+len(word)+len(end) > most {
+			b = append(append(append(b, end...), "\r\n "...), start...)
+			column = 1 + len(start)
+		}
+		b, column = append(b, word...), column+len(word)
+	}
+	return append(append(b, end...), crlf...)
 }
 
 func oneLine(s string) string {

@@ -148,7 +148,7 @@ func (c Config) read(site announce.Site) (settings, error) {
 		s.mailto = one("UNSUBSCRIBE_MAILTO", c.UnsubscribeMailto).Address
 	}
 	var err error
-	if s.listID, err = listID(c.ListID, site.Name, s.domain); err != nil {
+	if s.listID, err = listID(c.ListID, site.Name, s.domain); err != nil && (s.domain != "" || c.ListID != "") {
 		wrong("LIST_ID", "%v", err)
 	}
 	s.helo = c.HELO

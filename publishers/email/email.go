@@ -79,13 +79,13 @@ func (m *mailer) send(ctx context.Context, to string, mail []byte) *announce.Err
 	defer m.pool.release()
 	for {
 		s := m.pool.idle()
-		if s == nil {
+		kept := s != nil
+		if !kept {
 			var f *failure
 			if s, f = m.open(ctx); f != nil {
 				return m.explain(*f)
 			}
 		}
-		kept := s.sent > 0
 		f := s.transact(ctx, m.envelope, to, mail)
 		m.pool.put(s)
 		switch {

@@ -1,9 +1,7 @@
 package email
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -54,20 +52,6 @@ func message(n int) announce.Message {
 		Date:    time.Date(2027, 3, 14, 22, 30, n, 0, time.UTC),
 		Created: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC), Updated: time.Date(2027, 3, 2, 12, 0, 0, 0, time.UTC),
 	}
-}
-
-func TestSmoke(t *testing.T) {
-	m, p := start(t, emailtest.Options{}, nil)
-	for i := range 3 {
-		r, err := m.Publish(context.Background(), message(i))
-		t.Log(r, err)
-	}
-	for _, post := range p.Posts() {
-		t.Log(post.Raw, "\n", post.Subject, post.Text, post.HTML)
-	}
-	t.Log(p.Stats())
-	t.Log(m.Check(context.Background()))
-	_ = os.Stdout
 }
 
 func TestContract(t *testing.T) {
