@@ -11,10 +11,12 @@ if [ -e "publishers/$name" ] || [ -e "docs/channels/$name.md" ]; then
 	exit 1
 fi
 upper=$(printf %s "$name" | tr a-z A-Z)
-copy() {
+copy() { # Go files from below the build constraint on
 	mkdir -p "$(dirname "$2")"
-	case $1 in *.go) head='1,/^\/\/go:build skeleton$/d' ;; *) head= ;; esac
-	sed -e "$head" -e "s/skeleton/$name/g" -e "s/SKELETON/$upper/g" "$1" >"$2"
+	case $1 in
+	*.go) sed '1,/^$/{/^\/\//d;}' "$1" | sed '/^\/\/go:build skeleton$/d' ;;
+	*) cat "$1" ;;
+	esac | sed -e "s/skeleton/$name/g" -e "s/SKELETON/$upper/g" >"$2"
 }
 from=publishers/skeleton
 copy $from/skeleton.go "publishers/$name/$name.go"
