@@ -162,6 +162,9 @@ func measure(blocks []slackgo.Block) int {
 }
 
 func pointsTo(blocks []slackgo.Block, address string) bool {
+	if same, ok := reachable(address); ok {
+		address = same
+	}
 	found := false
 	each(blocks, func(spans []span) {
 		for _, s := range spans {

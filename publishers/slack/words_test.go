@@ -71,14 +71,25 @@ func TestTheTitleIsSaidOnce(t *testing.T) {
 }
 
 func TestTheLinkIsGivenOnce(t *testing.T) {
-	const link = "https://example.org/inscription?a=1&b=2"
-	for md, more := range map[string]bool{
-		"Texte": true, "Voir " + link: false, "Voir <" + link + ">": false, "[ici](" + link + ")": false,
-		"[ici](<https://example.org/inscription?a=1&amp;b=2>)": false, "https://example.org/autre": true,
+	const link, pumpkin = "https://example.org/inscription?a=1&b=2", "https://example.org/🎃"
+	for _, x := range []struct {
+		md, link string
+		more     bool
+	}{
+		{"Texte", link, true},
+		{"https://example.org/autre", link, true},
+		{"Voir " + link, link, false},
+		{"Voir <" + link + ">", link, false},
+		{"[ici](" + link + ")", link, false},
+		{"[ici](<https://example.org/inscription?a=1&amp;b=2>)", link, false},
+		{"<https://example.org/%F0%9F%8E%83>", pumpkin, false},
+		{"- [là](<" + pumpkin + ">)", pumpkin, false},
+		{"> [là](<" + pumpkin + "/>)", pumpkin, false},
+		{"Texte", "", false},
 	} {
-		p := compose(newMarkdown(), announce.Message{Subject: "S", Text: md, Link: link, Language: "fr-CA"})
-		if got := strings.Contains(p.fallback, "En savoir plus"); got != more {
-			t.Errorf("%q:\n%s", md, p.fallback)
+		p := compose(newMarkdown(), announce.Message{Subject: "S", Text: x.md, Link: x.link, Language: "fr-CA"})
+		if got := strings.Contains(p.fallback, "En savoir plus"); got != x.more {
+			t.Errorf("%q:\n%s", x.md, p.fallback)
 		}
 	}
 }
