@@ -102,18 +102,25 @@ type use struct {
 
 // search lists the files of one extension that apply, the most specific first.
 func (s *Set) search(u use, ext string) []*file {
-	folders := []string{u.account, announce.Channel(u.account), "default"}
-	languages := []string{"." + string(u.language), "." + string(u.language.Base()), ""}
+	folders := []string{u.account}
+	for _, f := range []string{announce.Channel(u.account), "default"} {
+		if !slices.Contains(folders, f) {
+			folders = append(folders, f)
+		}
+	}
+	languages := []string{"." + string(u.language)}
+	if base := "." + string(u.language.Base()); base != languages[0] {
+		languages = append(languages, base)
+	}
+	languages = append(languages, "")
 	var found []*file
-	seen := map[string]bool{}
 	for _, folder := range folders {
 		for _, kind := range []string{string(u.kind), anyKind} {
 			for _, language := range languages {
 				name := strings.ToLower(folder + "/" + kind + language + ext)
 				for _, from := range []files{s.own, s.builtin} {
-					if f := from[name]; f != nil && !seen[f.path] {
+					if f := from[name]; f != nil {
 						found = append(found, f)
-						seen[f.path] = true // the operator's file stands for the built-in one of the same name
 					}
 				}
 			}
@@ -146,38 +153,45 @@ func (s *Set) trees(u use, ext string) map[string]*parse.Tree {
 	return all
 }
 
-// bundle are the templates of one use, ready to run.
-type bundle struct {
-	text *template.Template
-	html *htmltemplate.Template
-}
+const mostReady = 500 // a stranger's language tags must not fill the memory
 
-const mostBundles = 1000 // a stranger's language tags must not fill the memory
-
-func (s *Set) bundle(u use) (bundle, error) {
+// textOf is the text templates of one use, ready to run.
+func (s *Set) textOf(u use) (*template.Template, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b, ok := s.ready[u]; ok {
-		return b, nil
+	if t := s.texts[u]; t != nil {
+		return t, nil
 	}
-	say := speech{u.language}
-	b := bundle{
-		text: template.New(root).Funcs(say.funcs(markup{markdown: u.markdown})).Option("missingkey=error"),
-		html: htmltemplate.New(root).Funcs(say.funcs(markup{})).Option("missingkey=error"),
-	}
-	for name, t := range s.trees(u, ".txt") {
-		if _, err := b.text.AddParseTree(name, t); err != nil {
-			return bundle{}, err
+	t := template.New(root).Funcs(speech{u.language}.funcs(markup{markdown: u.markdown})).Option("missingkey=error")
+	for name, tree := range s.trees(u, ".txt") {
+		if _, err := t.AddParseTree(name, tree); err != nil {
+			return nil, err
 		}
 	}
-	for name, t := range s.trees(u, ".html") {
-		if _, err := b.html.AddParseTree(name, t); err != nil {
-			return bundle{}, err
+	if len(s.texts) >= mostReady {
+		clear(s.texts)
+	}
+	s.texts[u] = t
+	return t, nil
+}
+
+// htmlOf is the HTML templates of one use, ready to run.
+func (s *Set) htmlOf(u use) (*htmltemplate.Template, error) {
+	u.markdown = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.htmls[u]; t != nil {
+		return t, nil
+	}
+	t := htmltemplate.New(root).Funcs(speech{u.language}.funcs(markup{})).Option("missingkey=error")
+	for name, tree := range s.trees(u, ".html") {
+		if _, err := t.AddParseTree(name, tree); err != nil {
+			return nil, err
 		}
 	}
-	if len(s.ready) >= mostBundles {
-		clear(s.ready)
+	if len(s.htmls) >= mostReady {
+		clear(s.htmls)
 	}
-	s.ready[u] = b
-	return b, nil
+	s.htmls[u] = t
+	return t, nil
 }

@@ -16,30 +16,34 @@ import (
 func (s *Set) version(r Request, want announce.Language) (announce.Version, error) {
 	t := s.tell(r, want)
 	v := announce.Version{Language: t.language, Summary: t.summary()}
-	b, err := s.bundle(use{r.Account, r.Announcement.Kind, t.language, r.Limits.Markdown})
+	u := use{r.Account, r.Announcement.Kind, t.language, r.Limits.Markdown}
+	texts, err := s.textOf(u)
 	if err != nil {
 		return v, err
 	}
-	if v.Subject, err = b.subject(t.page(pen{read: s.read})); err != nil {
+	if v.Subject, err = subject(texts, t.page(pen{read: s.read})); err != nil {
 		return v, err
 	}
-	if v.Text, err = s.text(b, t, v.Subject); err != nil || !r.Limits.HTML && !r.Limits.Multilingual {
+	if v.Text, err = t.write(texts, v.Subject); err != nil || !r.Limits.HTML && !r.Limits.Multilingual {
 		return v, err
 	}
-	p := pen{html: true, read: s.read}
-	page := t.page(p)
+	htmls, err := s.htmlOf(u)
+	if err != nil {
+		return v, err
+	}
+	page := t.page(pen{html: true, read: s.read})
 	page.Subject, page.Lead, page.Body = v.Subject, v.Summary, s.read.html(t.body)
 	var out bytes.Buffer
-	if err := b.html.ExecuteTemplate(&out, root, page); err != nil {
+	if err := htmls.ExecuteTemplate(&out, root, page); err != nil {
 		return v, err
 	}
 	v.HTML, err = inlineStyles(strings.TrimSpace(out.String()))
 	return v, err
 }
 
-// text runs the text templates until the channel takes the result.
-func (s *Set) text(b bundle, t told, subject string) (string, error) {
-	p := pen{markup: markup{t.Limits.Markdown, t.Limits.Links}, read: s.read}
+// write runs the text templates until the channel takes the result.
+func (t told) write(texts *template.Template, subject string) (string, error) {
+	p := pen{markup: markup{t.Limits.Markdown, t.Limits.Links}, read: t.read}
 	page := t.page(p)
 	page.Subject = p.words(subject)
 	body := t.body.write(t.body.root, p.markup)
@@ -48,7 +52,7 @@ func (s *Set) text(b bundle, t told, subject string) (string, error) {
 		lead = prose{text: p.words(t.text.Summary), markdown: p.markdown}
 	}
 	level := allLines
-	run, err := b.runner(&level)
+	run, err := runner(texts, &level)
 	if err != nil {
 		return "", err
 	}
@@ -123,17 +127,17 @@ func (t told) tooLong(measure func(string) int, least int) error {
 }
 
 // subject is one plain line.
-func (b bundle) subject(p page) (string, error) {
+func subject(texts *template.Template, p page) (string, error) {
 	var out strings.Builder
-	if err := b.text.ExecuteTemplate(&out, "subject", p); err != nil {
+	if err := texts.ExecuteTemplate(&out, "subject", p); err != nil {
 		return "", err
 	}
 	return strings.Join(strings.FieldsFunc(out.String(), breaking), " "), nil
 }
 
 // runner runs the body of the text templates; keep answers by the level at that moment. It is for one goroutine.
-func (b bundle) runner(level *int) (func(page) (string, error), error) {
-	t, err := b.text.Clone()
+func runner(texts *template.Template, level *int) (func(page) (string, error), error) {
+	t, err := texts.Clone()
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	htmltemplate "html/template"
 	"io/fs"
 	"sync"
+	"text/template"
 
 	"github.com/crieur/crieur/internal/announce"
 )
@@ -21,13 +23,14 @@ type Set struct {
 	read         *reader
 
 	mu    sync.Mutex
-	ready map[use]bundle
+	texts map[use]*template.Template
+	htmls map[use]*htmltemplate.Template
 }
 
 // New parses the built-in templates and the operator's files in overlay (nil: none), and tries the latter on a sample.
 // The error names every bad file with its line.
 func New(overlay fs.FS) (*Set, error) {
-	s := &Set{own: files{}, read: newReader(), ready: map[use]bundle{}}
+	s := &Set{own: files{}, read: newReader(), texts: map[use]*template.Template{}, htmls: map[use]*htmltemplate.Template{}}
 	var err error
 	if s.builtin, err = read(builtin); err != nil {
 		return nil, err
