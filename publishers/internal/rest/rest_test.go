@@ -184,8 +184,8 @@ func TestJudgingALibrary(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _ := io.ReadAll(res.Body)
-		if string(got) != body || w.Status() != status || w.Header().Get("Retry-After") != "9" {
-			t.Errorf("the library reads %q, status %d", got, w.Status())
+		if string(got) != body || w.status != status || w.Header().Get("Retry-After") != "9" {
+			t.Errorf("the library reads %q, status %d", got, w.status)
 		}
 		err = c.Judge(w, x.lib, true, nil)
 		if x.none {

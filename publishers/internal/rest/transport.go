@@ -40,12 +40,6 @@ func Watch(ctx context.Context) (context.Context, *Exchange) {
 	return context.WithValue(ctx, exchangeKey{}, x), x
 }
 
-// Sent reports whether the platform may have seen the request. False is certain.
-func (x *Exchange) Sent() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.sent }
-
-// Status is the status that came back; 0: none.
-func (x *Exchange) Status() int { x.mu.Lock(); defer x.mu.Unlock(); return x.status }
-
 // Header is the header that came back, or nil.
 func (x *Exchange) Header() http.Header { x.mu.Lock(); defer x.mu.Unlock(); return x.header }
 
