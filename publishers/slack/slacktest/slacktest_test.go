@@ -15,7 +15,7 @@ func call(t *testing.T, p *Platform, method string, form url.Values) map[string]
 	if form.Get("token") == "" && !form.Has("token") {
 		form.Set("token", Token)
 	}
-	res, err := http.PostForm(p.Environ()["API"]+"/"+method, form)
+	res, err := p.server.Client().PostForm(p.Environ()["API"]+"/"+method, form)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestWebhookAnswers(t *testing.T) {
 	p := New()
 	t.Cleanup(p.Close)
 	send := func(address, media, body string) (int, string) {
-		res, err := http.Post(address, media, strings.NewReader(body))
+		res, err := p.server.Client().Post(address, media, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestPingsAndWords(t *testing.T) {
 	if strings.Contains(posts[1].HTML, "<script>") || !strings.Contains(posts[1].HTML, "&lt;script&gt;") || !strings.Contains(posts[1].HTML, "@everyone") {
 		t.Error(posts[1].HTML)
 	}
-	res, err := http.Get(posts[1].URL)
+	res, err := p.server.Client().Get(posts[1].URL)
 	if err != nil {
 		t.Fatal(err)
 	}
