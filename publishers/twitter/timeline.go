@@ -110,24 +110,20 @@ func original(p twitter.Tweet) string {
 	return text
 }
 
-// canonical is what stays of a text whatever X does to it: composed, single spaces, no characters without width, links
-// without scheme and final slash.
+// canonical is what stays of a text whatever X does to it: composed, in lower case, single spaces, no characters without
+// width, links without scheme and final slash.
 func canonical(text string) string {
-	text = norm.NFC.String(text)
-	var b strings.Builder
-	end := 0
-	for _, l := range links(text) {
-		b.WriteString(text[end:l.start])
-		b.WriteString(strings.ToLower(text[l.host:l.hostEnd]))
-		b.WriteString(strings.TrimSuffix(text[l.hostEnd:l.end], "/"))
-		end = l.end
-	}
-	b.WriteString(text[end:])
 	visible := strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) {
 			return -1
 		}
 		return r
-	}, b.String())
-	return norm.NFC.String(strings.Join(strings.Fields(visible), " "))
+	}, text)
+	words := strings.Fields(strings.ToLower(norm.NFC.String(visible)))
+	for i, w := range words {
+		words[i] = strings.TrimRight(schemes.Replace(w), "/")
+	}
+	return norm.NFC.String(strings.Join(words, " "))
 }
+
+var schemes = strings.NewReplacer("https://", "", "http://", "")
