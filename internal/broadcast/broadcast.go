@@ -46,8 +46,9 @@ type Options struct {
 type Service struct {
 	Options
 	accounts map[string]account
-	wake     chan struct{}
-	running  sync.Map // idempotency keys of submissions under way
+	wake     chan struct{} // the sweeper
+	audience chan struct{} // the planner
+	running  sync.Map      // idempotency keys of submissions under way
 }
 
 type account struct {
@@ -69,7 +70,7 @@ func New(o Options) *Service {
 	if o.Point == nil {
 		o.Point = func(string) {}
 	}
-	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1)}
+	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1), audience: make(chan struct{}, 1)}
 	for _, a := range o.Accounts {
 		s.accounts[a.Name] = account{a, abilityOf(a.Publisher)}
 	}
@@ -218,10 +219,12 @@ func (s *Service) Resume(ctx context.Context, actor, account string) error {
 	return s.Store.ResumeAccount(ctx, account)
 }
 
-// nudge wakes the sweeper.
+// nudge wakes the sweeper and the planner.
 func (s *Service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{s.wake, s.audience} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }

@@ -89,12 +89,16 @@ func (s *Service) plan(ctx context.Context) {
 			s.Log.Warn("planning failed; it is repeated", "err", err)
 		}
 		if planned > 0 {
-			s.nudge()
+			select {
+			case s.wake <- struct{}{}:
+			default:
+			}
 		}
 		if err != nil || done {
 			select {
 			case <-ctx.Done():
-			case <-time.After(250 * time.Millisecond):
+			case <-s.audience:
+			case <-time.After(time.Second):
 			}
 		}
 	}
@@ -152,7 +156,7 @@ const patience = 2 * time.Second
 
 func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID) {
 	for ctx.Err() == nil {
-		c, ok, err := s.Store.Claim(ctx, a.Name, id, store.ClaimOptions{Owner: "worker", Lease: s.Lease, Pace: a.Pace})
+		c, ok, err := s.Store.Claim(ctx, a.Name, id, store.ClaimOptions{Owner: s.Store.Owner(), Lease: s.Lease, Pace: a.Pace})
 		switch {
 		case err != nil:
 			if ctx.Err() == nil {

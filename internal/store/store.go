@@ -33,6 +33,7 @@ const defaultMinFree = 64 << 20
 // DB is an open record. Safe for concurrent use.
 type DB struct {
 	o      Options
+	owner  string
 	lock   *os.File  // nil without Dir
 	pool   *sql.DB   // reads; on Postgres writes too
 	group  *group    // SQLite's writer; nil on Postgres
@@ -74,10 +75,21 @@ func (db *DB) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if db.postgres() {
-		return db.openPostgres(ctx)
+	if err = db.openOwner(); err != nil {
+		return err
 	}
-	return db.openSQLite(ctx)
+	if db.postgres() {
+		err = db.openPostgres(ctx)
+	} else {
+		err = db.openSQLite(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err = db.takeBack(ctx); errors.Is(err, ErrFull) {
+		return nil // leases lapse by themselves; a full disk must not keep the server from telling so
+	}
+	return err
 }
 
 func (db *DB) postgres() bool { return !db.o.URL.Empty() }

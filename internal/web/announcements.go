@@ -35,16 +35,18 @@ const (
 	derivedTTL = 10 * time.Minute
 )
 
-type idInput struct {
+// ByID names an announcement.
+type ByID struct {
 	ID announce.ID `path:"id" maxLength:"64"`
 }
 
-type matchInput struct {
+// Match makes a change conditional on a revision.
+type Match struct {
 	IfMatch string `header:"If-Match" doc:"The revision that the change is based on, in double quotes, as ETag gives it."`
 }
 
 // rev is the revision that the caller has seen (RFC 9110 section 13.1.1).
-func (m matchInput) rev() (int, error) {
+func (m Match) rev() (int, error) {
 	if m.IfMatch == "" {
 		return 0, huma.NewError(http.StatusPreconditionRequired, `send If-Match: "<rev>" with the revision that you have read`)
 	}
@@ -91,7 +93,7 @@ func (s *server) announcements() {
 		})
 
 	huma.Register(s.api, op("GET", "/v1/announcements/{id}", "status", ScopeRead, "Tell how an announcement stands", 404),
-		func(ctx context.Context, in *idInput) (*struct {
+		func(ctx context.Context, in *ByID) (*struct {
 			ETag string `header:"ETag"`
 			Body broadcast.Status
 		}, error) {
@@ -109,8 +111,8 @@ func (s *server) announcements() {
 	amend.DefaultStatus = http.StatusAccepted
 	amend.Description = "Posts are edited in place where the channel can; elsewhere the delivery says what a person can do."
 	huma.Register(s.api, amend, func(ctx context.Context, in *struct {
-		idInput
-		matchInput
+		ByID
+		Match
 		Body announce.Draft
 	}) (*acceptedOutput, error) {
 		rev, err := in.rev()
@@ -127,8 +129,8 @@ func (s *server) announcements() {
 	retract := op("DELETE", "/v1/announcements/{id}", "retract", ScopeAnnounce, "Take an announcement back everywhere", 400, 404, 412, 428)
 	retract.DefaultStatus = http.StatusAccepted
 	huma.Register(s.api, retract, func(ctx context.Context, in *struct {
-		idInput
-		matchInput
+		ByID
+		Match
 	}) (*acceptedOutput, error) {
 		rev, err := in.rev()
 		if err != nil {
@@ -197,7 +199,7 @@ type Settlement struct {
 }
 
 func (s *server) settle(ctx context.Context, in *struct {
-	idInput
+	ByID
 	Delivery string `path:"delivery" maxLength:"64"`
 	Body     Settlement
 }) (*struct{ Body broadcast.Row }, error) {

@@ -3,6 +3,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -77,7 +78,14 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if r.ContentLength > maxBody {
+			h.Set("Connection", "close") // what is left of the body is not read
+			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has %d bytes; the most is %d", r.ContentLength, maxBody))
+			return
+		}
+		if r.ContentLength < 0 {
+			h.Set("Connection", "close") // its length is not known, so its end may never be read
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
