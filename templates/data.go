@@ -42,7 +42,7 @@ type event struct {
 	Online     string // where; empty as SignUp, or when SignUp says it
 	SignUp     string // empty when there is nothing to sign up for any more
 	Talks      []talk
-	Speakers   []speaker // of all talks, each once
+	Speakers   []speaker // of all talks, each name once
 	Partners   []announce.Partner
 	Cancelled  bool
 }
@@ -130,7 +130,7 @@ func (t told) summary() string {
 func (t told) page(p pen) page {
 	a := t.Announcement
 	out := page{
-		Kind: string(a.Kind), Language: string(t.language), Account: t.Account, Channel: announce.Channel(t.Account),
+		Kind: string(kindOf(a)), Language: string(t.language), Account: t.Account, Channel: announce.Channel(t.Account),
 		Title: p.words(t.text.Title), Summary: p.words(t.summary()),
 		Topics: a.Topics, Created: a.Created, Updated: a.Updated,
 		Site: announce.Site{Name: p.words(t.Site.Name), URL: p.address(t.Site.URL), Postal: p.words(t.Site.Postal), Zone: t.Site.Zone, Languages: t.Site.Languages},
@@ -167,6 +167,17 @@ func mainLink(a announce.Announcement) string {
 // called reports whether the event is called off.
 func called(a announce.Announcement) bool {
 	return a.Kind == announce.KindCancellation || a.Event != nil && a.Event.Cancelled
+}
+
+// kindOf picks the templates: an event called off is told as a cancellation, whatever it was announced as.
+func kindOf(a announce.Announcement) announce.Kind {
+	switch a.Kind {
+	case announce.KindEvent, announce.KindReminder, announce.KindChange:
+		if called(a) {
+			return announce.KindCancellation
+		}
+	}
+	return a.Kind
 }
 
 // closed reports whether there is nothing to sign up for any more.
@@ -209,7 +220,7 @@ func (t told) event(p pen, e *announce.Event) *event {
 				s.Handle = p.words("@" + h)
 			}
 			to.Speakers = append(to.Speakers, s)
-			if !slices.Contains(out.Speakers, s) {
+			if !slices.ContainsFunc(out.Speakers, func(x speaker) bool { return x.Name == s.Name }) {
 				out.Speakers = append(out.Speakers, s)
 			}
 		}

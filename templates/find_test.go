@@ -141,6 +141,32 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+func TestCalledOffEventsSaySo(t *testing.T) {
+	a := sample(t, "longest", announce.KindEvent)
+	a.Event.Cancelled = true
+	for _, account := range []string{"plain", "slack", "twitter"} {
+		m := render(t, set(t), account, "fr", a)
+		if !strings.HasPrefix(m.Subject, "Annulation") || strings.Contains(m.Text, "inscription.example.org") || m.Kind != announce.KindEvent || m.Link != a.Link {
+			t.Errorf("%s: %q\n%s", account, m.Subject, m.Text)
+		}
+	}
+}
+
+func TestTalksSpeakForThemselves(t *testing.T) {
+	a := sample(t, "longest", announce.KindEvent)
+	a.Texts = map[announce.Language]announce.Text{"fr": {Title: "Octobre"}}
+	m := render(t, set(t), "twitter", "fr", a)
+	if !strings.Contains(m.Text, "\n\n• Premiers pas en Rust – @camille_qc et Alex\n• To pull or not to pull? – Noor\n\nhttps://") || strings.Contains(m.Text, "Avec") {
+		t.Error(m.Text)
+	}
+	for range 6 {
+		a.Event.Talks = append(a.Event.Talks, announce.Talk{Title: "Une présentation au titre assez long pour remplir", Speakers: []announce.Speaker{{Name: "Alex"}}})
+	}
+	if m = render(t, set(t), "twitter", "fr", a); !strings.Contains(m.Text, "Avec @camille_qc, Alex et Noor") || strings.Contains(m.Text, "•") {
+		t.Error(m.Text)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	a := sample(t, "longest", announce.KindEvent)
 	a.Overrides = map[string]announce.Text{"feed": {Title: "Titre du fil"}}

@@ -16,7 +16,7 @@ import (
 func (s *Set) version(r Request, want announce.Language) (announce.Version, error) {
 	t := s.tell(r, want)
 	v := announce.Version{Language: t.language, Summary: t.summary()}
-	u := use{r.Account, r.Announcement.Kind, t.language, r.Limits.Markdown}
+	u := use{r.Account, kindOf(r.Announcement), t.language, r.Limits.Markdown}
 	texts, err := s.textOf(u)
 	if err != nil {
 		return v, err
