@@ -3,6 +3,8 @@ package templates
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -250,5 +252,32 @@ func TestStrangersLanguagesDoNotFillTheMemory(t *testing.T) {
 	}
 	if len(s.texts) > mostReady {
 		t.Errorf("%d templates", len(s.texts))
+	}
+}
+
+// The operator's page names every function, and its examples work.
+func TestOperatorsPage(t *testing.T) {
+	b, err := os.ReadFile("../docs/templates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(b)
+	for name := range (speech{}).funcs(markup{}) {
+		if !regexp.MustCompile("`" + name + "[ `]").MatchString(page) {
+			t.Errorf("%s is not on the page", name)
+		}
+	}
+	example := regexp.MustCompile(`(?s)could be just:\n\n(.*?)\n\nA file may`).FindStringSubmatch(page)
+	thanks := regexp.MustCompile(`\n    (\{\{define "thanks".*)`).FindStringSubmatch(page)
+	if example == nil || thanks == nil {
+		t.Fatal("the examples are gone")
+	}
+	s := overlay(t, map[string]string{"slack@partners/event.fr.txt": strings.ReplaceAll(example[1], "    ", ""), "default/any.fr.txt": thanks[1]})
+	a := sample(t, "emoji", announce.KindEvent)
+	if got := render(t, s, "slack@partners", "fr", a).Text; !strings.HasPrefix(got, "**🎃 Spécial Halloween 👩🏽‍💻**, mercredi 21 octobre") || !strings.HasSuffix(got, "[Tout savoir](<https://fjord.example.org/%F0%9F%8E%83>)") {
+		t.Error(got)
+	}
+	if got := render(t, s, "plain", "fr", a).Text; !strings.HasSuffix(got, "Un gros merci à nos commanditaires!") {
+		t.Error(got)
 	}
 }
