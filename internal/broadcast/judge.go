@@ -43,6 +43,7 @@ const (
 	giveUpMail  = 72 * time.Hour // RFC 5321 section 4.5.4.1 asks for days
 	triesAtOnce = 12             // a delivery that waited long behind a stopped account is still tried this often
 	repeatsMost = 20             // repeats of one lost call before a person is asked
+	crashesMost = 5              // calls cut by this program's own death that are made again
 	backoffBase = 2 * time.Second
 	backoffMost = time.Hour
 	pauseUnsaid = time.Minute
@@ -115,10 +116,19 @@ func (a ability) settling(d announce.Delivery, now time.Time) step {
 		return repeat
 	case a.Find:
 		return look
-	case d.Wanted && d.Repeats < a.Again:
+	case a.Again > 0 && d.Wanted && mayRepeat(d, a.Again):
 		return again
 	}
 	return ask
+}
+
+// mayRepeat reports whether a lost call may be made once more, where most is how often. A call that this program's own
+// death cut (no fault was ever seen) may be made again after further deaths, so that a rough night asks nobody anything.
+func mayRepeat(d announce.Delivery, most int) bool {
+	if d.Fault == "" {
+		most = max(most, crashesMost)
+	}
+	return d.Repeats < most
 }
 
 // looked is d after a look for its lost call.
@@ -127,22 +137,21 @@ func looked(d announce.Delivery, r announce.Receipt, found bool, now time.Time, 
 		return done(d, d.Calling, r)
 	}
 	d.Looks++
-	d.Fault = "the answer to the call was lost; looked, and it is not there"
 	switch {
 	case d.Looks < 2:
 		d.Next = now.Add(gap)
 	case !d.Wanted:
 		d = ended(d)
 		d.Looks, d.Fault = 0, ""
-	case d.Repeats == 0:
+	case mayRepeat(d, 1):
 		d = onceMore(d, now)
 	default:
-		d.Rest = announce.Person
+		d.Rest, d.Fault = announce.Person, "the answer to the call was lost; it was looked for again and again, and it is not there"
 	}
 	return d
 }
 
-// onceMore lets d be called again although a call of it was lost. It is granted once.
+// onceMore lets d be called again although a call of it was lost.
 func onceMore(d announce.Delivery, now time.Time) announce.Delivery {
 	d = ended(d)
 	d.Repeats++

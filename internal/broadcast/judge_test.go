@@ -79,7 +79,11 @@ func TestSettling(t *testing.T) {
 	old := calling(announce.Publish)
 	old.Began = now.Add(-2 * time.Hour)
 	repeated := calling(announce.Publish)
-	repeated.Repeats = 1
+	repeated.Repeats, repeated.Fault = 1, "no answer"
+	crashed := calling(announce.Publish)
+	crashed.Repeats = 1
+	crashing := calling(announce.Publish)
+	crashing.Repeats = crashesMost
 	unwanted := calling(announce.Publish)
 	unwanted.Wanted = false
 	for _, c := range []struct {
@@ -96,6 +100,8 @@ func TestSettling(t *testing.T) {
 		{"stable", old, repeat},
 		{"mail", calling(announce.Publish), again},
 		{"mail", repeated, ask},
+		{"mail", crashed, again},
+		{"mail", crashing, ask},
 		{"mail", unwanted, ask},
 		{"x premium", calling(announce.Amend), look},
 	} {
@@ -108,6 +114,7 @@ func TestSettling(t *testing.T) {
 // A lost call is looked for twice, made once more, looked for twice, and then a person is asked: never a third call.
 func TestLookedFor(t *testing.T) {
 	d := calling(announce.Publish)
+	d.Fault = "no answer"
 	d = looked(d, announce.Receipt{}, false, now, gap)
 	if d.Todo() != announce.Settle || !d.Next.Equal(now.Add(gap)) {
 		t.Fatalf("after one look: %+v", d)
