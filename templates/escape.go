@@ -30,8 +30,13 @@ func markdownText(s string) string {
 	return string(w.out)
 }
 
+var lineEndings = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ")
+
 func oneLine(s string) string {
-	return strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ").Replace(s))
+	if strings.ContainsAny(s, "\r\n\u2028\u2029") {
+		s = lineEndings.Replace(s)
+	}
+	return strings.TrimSpace(s)
 }
 
 func (w *writer) raw(s string) { w.out = append(w.out, s...) }
@@ -106,6 +111,8 @@ func visible(r rune) rune {
 	return r
 }
 
+var unsafeInAddress = strings.NewReplacer("<", "%3C", ">", "%3E", "\\", "%5C", " ", "%20", "\n", "", "\t", "")
+
 // webAddress is the address as it may be written between < and >, and whether it is one that a reader can follow from anywhere.
 func webAddress(destination string) (string, bool) {
 	u, err := url.Parse(strings.TrimSpace(destination))
@@ -113,7 +120,7 @@ func webAddress(destination string) (string, bool) {
 		return "", false
 	}
 	s := string(util.URLEscape([]byte(destination), false))
-	s = strings.NewReplacer("<", "%3C", ">", "%3E", "\\", "%5C", " ", "%20", "\n", "", "\t", "").Replace(s)
+	s = unsafeInAddress.Replace(s)
 	return s, strings.Map(visible, s) == s
 }
 

@@ -12,26 +12,22 @@ import (
 // rule is what one selector of a style sheet adds to an element: "p", ".button" or "a.button".
 type rule struct{ tag, class, style string }
 
-var (
-	inlineSheet = regexp.MustCompile(`(?s)[ \t]*<style data-inline>(.*?)</style>\n?`)
-	ruleText    = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
-	selector    = regexp.MustCompile(`^([a-z][a-z0-9]*)?(?:\.([a-z][a-z0-9-]*))?$`)
-	cssSpace    = regexp.MustCompile(`\s+`)
-)
+var selector = regexp.MustCompile(`^([a-z][a-z0-9]*)?(?:\.([a-z][a-z0-9-]*))?$`)
 
 // inlineStyles moves the rules of <style data-inline> into style attributes, for mail readers that drop style sheets. Other
 // style sheets, and documents without such a sheet, stay as they are.
 func inlineStyles(doc string) (string, error) {
-	sheet := inlineSheet.FindStringSubmatch(doc)
-	if sheet == nil {
+	before, rest, found := strings.Cut(doc, "<style data-inline>")
+	if !found {
 		return doc, nil
 	}
-	rules, err := readRules(sheet[1])
+	sheet, after, _ := strings.Cut(rest, "</style>")
+	rules, err := readRules(sheet)
 	if err != nil {
 		return "", err
 	}
 	var out strings.Builder
-	z := html.NewTokenizer(strings.NewReader(inlineSheet.ReplaceAllLiteralString(doc, "")))
+	z := html.NewTokenizer(strings.NewReader(before + strings.TrimPrefix(after, "\n")))
 	for {
 		kind := z.Next()
 		if kind == html.ErrorToken {
@@ -51,9 +47,13 @@ func inlineStyles(doc string) (string, error) {
 
 func readRules(sheet string) ([]rule, error) {
 	var rules []rule
-	for _, m := range ruleText.FindAllStringSubmatch(sheet, -1) {
-		style := strings.TrimSuffix(cssSpace.ReplaceAllString(strings.TrimSpace(m[2]), " "), ";")
-		for s := range strings.SplitSeq(m[1], ",") {
+	for text := range strings.SplitSeq(sheet, "}") {
+		selectors, body, found := strings.Cut(text, "{")
+		if !found {
+			continue
+		}
+		style := strings.TrimSuffix(strings.Join(strings.Fields(body), " "), ";")
+		for s := range strings.SplitSeq(selectors, ",") {
 			parts := selector.FindStringSubmatch(strings.TrimSpace(s))
 			if parts == nil || parts[0] == "" {
 				return nil, fmt.Errorf("the style sheet to inline knows tag, .class and tag.class only, not %q", strings.TrimSpace(s))
