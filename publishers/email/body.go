@@ -189,10 +189,7 @@ func (m *mailer) calendar(msg announce.Message) []byte {
 	return calendar.Calendar(calendar.Document{Method: "PUBLISH"}, e)
 }
 
-var (
-	languageTag = regexp.MustCompile(`^[A-Za-z0-9-]{1,35}$`)
-	boundary    = regexp.MustCompile(`(?m)^(?:Content-Type: multipart/[a-z]+;)\r\n boundary=([0-9a-f]{20,70})\r?$`)
-)
+var languageTag = regexp.MustCompile(`^[A-Za-z0-9-]{1,35}$`)
 
 // settle takes out what go-mail adds by the clock and by chance: Date, Message-ID and the boundaries.
 func settle(b []byte, seed string) []byte {
@@ -214,10 +211,26 @@ func settle(b []byte, seed string) []byte {
 		}
 	}
 	b = append(append(kept, crlf...), rest...)
-	for i, found := range boundary.FindAllSubmatch(b, -1) {
-		b = bytes.ReplaceAll(b, found[1], []byte(fmt.Sprintf("crieur-%s-%d", seed, i+1)))
+	for i, chance := range boundaries(b) {
+		b = bytes.ReplaceAll(b, chance, fmt.Appendf(nil, "crieur-%s-%d", seed, i+1))
 	}
 	return b
+}
+
+// boundaries lists those of go-mail, in their order.
+func boundaries(b []byte) (found [][]byte) {
+	for {
+		_, after, ok := bytes.Cut(b, []byte("\r\nContent-Type: multipart/"))
+		if !ok {
+			return found
+		}
+		b = after
+		if _, value, ok := bytes.Cut(b[:min(200, len(b))], []byte(";\r\n boundary=")); ok {
+			if value, _, ok = bytes.Cut(value, []byte(crlf)); ok && len(value) >= 20 {
+				found = append(found, bytes.Clone(value))
+			}
+		}
+	}
 }
 
 // encodeText is a text quoted-printable, cut where the person's link goes.

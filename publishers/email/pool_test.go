@@ -3,6 +3,7 @@ package email
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,8 +89,9 @@ func TestConnectionsAreReplaced(t *testing.T) {
 			{Phase: emailtest.Dot, Act: emailtest.Refuse, Reply: "554 5.7.1 spam"},
 		} {
 			p.Fail(f)
-			if _, err := m.Publish(context.Background(), message(i)); err == nil {
-				t.Errorf("%s: no error", f.Phase)
+			_, err := m.Publish(context.Background(), message(i))
+			if e := new(announce.Error); !errors.As(err, &e) || !strings.HasPrefix(f.Reply, e.Status) || e.Status == "" {
+				t.Errorf("%s: %v", f.Phase, err)
 			}
 		}
 		publish(t, m, message(9))
@@ -133,7 +135,19 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
-// TestOddServers: a server that takes DATA although it refused the recipient, and one that answers too much.
+// TestDataTakenInVain: a server may take DATA before it knows that nobody is to get the mail. Nothing may follow it but a dot.
+func TestDataTakenInVain(t *testing.T) {
+	m, p := start(t, emailtest.Options{Lax: true}, patient)
+	p.Fail(emailtest.Fault{Phase: emailtest.RCPT, Act: emailtest.Refuse, Reply: "550 5.1.1 nobody"})
+	_, err := m.Publish(context.Background(), message(1))
+	gone.check(t, err)
+	publish(t, m, message(2))
+	if s := p.Stats(); s.Connections != 1 || s.Accepted != 1 || p.Count("ada2@example.org") != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestOddServers: one that says yes to an empty mail, and those whose answers do not fit.
 func TestOddServers(t *testing.T) {
 	for _, c := range []struct {
 		name, answers string
@@ -177,6 +191,7 @@ func TestSecurity(t *testing.T) {
 			c.TLS, c.Username, c.Password, c.CA = tlsOpportunistic, "", announce.Secret{}, ""
 		}, want{mails: 1}},
 		{"STARTTLS stripped", emailtest.Options{Open: true, Hide: []string{"STARTTLS"}}, nil, stops},
+		{"STARTTLS stripped, no login", emailtest.Options{Open: true, Hide: []string{"STARTTLS"}}, func(c *Config) { c.Username, c.Password = "", announce.Secret{} }, stops},
 		{"STARTTLS stripped, opportunistic, login", emailtest.Options{Open: true, Hide: []string{"STARTTLS"}}, func(c *Config) { c.TLS = tlsOpportunistic }, stops},
 		{"unknown authority", emailtest.Options{}, func(c *Config) { c.CA = "" }, stops},
 		{"unknown authority, opportunistic, login", emailtest.Options{}, func(c *Config) { c.TLS, c.CA = tlsOpportunistic, "" }, stops},

@@ -234,7 +234,7 @@ func (s *session) command(line string) error {
 		case s.r.Buffered() > 0:
 			_ = s.say("503 5.5.1 DATA is the last of its group")
 			return errOver
-		case !s.recipients:
+		case !s.recipients && !s.p.options.Lax:
 			return s.say("554 5.5.1 no valid recipients")
 		}
 		return s.data()
@@ -413,6 +413,8 @@ func (s *session) data() error {
 	err := s.fault(Dot)
 	if err == nil {
 		switch {
+		case !s.recipients:
+			err = s.say("554 5.5.1 no valid recipients")
 		case bad != "":
 			err = s.say("554 5.6.0 " + bad)
 		case len(mail) > s.p.options.Size:
