@@ -6,6 +6,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"path"
 	"strconv"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -69,7 +70,7 @@ func form(p announce.Picture) (body []byte, media string, err error) {
 		return nil, "", err
 	}
 	part, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {`form-data; name="media"; filename="picture"`},
+		"Content-Disposition": {`form-data; name="media"; filename="picture.` + path.Base(p.Type) + `"`},
 		"Content-Type":        {p.Type},
 	})
 	if err != nil {

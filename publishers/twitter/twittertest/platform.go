@@ -85,8 +85,14 @@ func (p *Platform) Premium() { p.set(func() { p.premium = true }) }
 // ReadOnly takes the access token's right to write away.
 func (p *Platform) ReadOnly() { p.set(func() { p.level = "read" }) }
 
-// Grant sets how many posts may be made in a window of 15 minutes.
-func (p *Platform) Grant(posts int) { p.set(func() { p.granted["POST /2/tweets"] = posts }) }
+// Grant sets how many calls of each kind may be made in a window of 15 minutes.
+func (p *Platform) Grant(calls int) {
+	p.set(func() {
+		for endpoint := range p.granted {
+			p.granted[endpoint] = calls
+		}
+	})
+}
 
 func (p *Platform) set(change func()) {
 	p.mu.Lock()
