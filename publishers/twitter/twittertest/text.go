@@ -25,8 +25,8 @@ func links(text string) []link {
 	for _, at := range address.FindAllStringIndex(text, -1) {
 		before, after := text[:at[0]], text[at[1]:]
 		part := strings.TrimRight(text[at[0]:at[1]], `.,;:!?'’*…`)
-		if strings.HasSuffix(part, ")") && !strings.Contains(part, "(") {
-			part = strings.TrimRight(part, ")")
+		for strings.HasSuffix(part, ")") && strings.Count(part, "(") < strings.Count(part, ")") {
+			part = strings.TrimRight(part[:len(part)-1], `.,;:!?'’*…`)
 		}
 		bare := !strings.Contains(part, "://")
 		if bare && (endsIn(before, `-_./@#$`) || begins(after, `-@+`) || endsWord(before) || beginsWord(after)) || endsIn(before, `@#$`) {
