@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"net/url"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -38,7 +39,13 @@ func (v *view) address(l announce.Language, file string) string {
 	return v.site.URL + "/feeds/" + string(l) + "/" + file
 }
 
-func (v *view) home() string { return v.site.URL + "/events" }
+// home is the list of announcements in a language.
+func (v *view) home(l announce.Language) string {
+	if l == v.languages[0] {
+		return v.site.URL + "/events"
+	}
+	return v.site.URL + "/events?lang=" + url.QueryEscape(string(l))
+}
 
 type rssLink struct {
 	Href string `xml:"href,attr"`
@@ -104,7 +111,7 @@ func (v *view) rss(l announce.Language) ([]byte, error) {
 	w := wordsFor(l)
 	f := rssFeed{
 		Version: "2.0", Atom: "http://www.w3.org/2005/Atom", Media: "http://search.yahoo.com/mrss/",
-		Title: v.title(), Link: v.home(), Description: w.about(v.title()), Language: string(l), Minutes: 60, Generator: "Crieur",
+		Title: v.title(), Link: v.home(l), Description: w.about(v.title()), Language: string(l), Minutes: 60, Generator: "Crieur",
 		Links: []rssLink{{Href: v.address(l, "rss.xml"), Rel: "self", Type: "application/rss+xml"}},
 	}
 	if !v.updated.IsZero() {
@@ -179,7 +186,7 @@ func (v *view) atom(l announce.Language) ([]byte, error) {
 		Subtitle: atomText{"text", wordsFor(l).about(v.title())}, Updated: latest(v.updated).Format(time.RFC3339), Author: v.title(), Generator: "Crieur",
 		Links: []atomLink{
 			{Rel: "self", Href: v.address(l, "atom.xml"), Type: "application/atom+xml", Lang: string(l)},
-			{Rel: "alternate", Href: v.home(), Type: "text/html"},
+			{Rel: "alternate", Href: v.home(l), Type: "text/html"},
 		},
 	}
 	for _, h := range v.hubs {
@@ -196,7 +203,7 @@ func (v *view) atom(l announce.Language) ([]byte, error) {
 			a.Summary = &atomText{"text", x.Summary}
 		}
 		if e.Message.Event != nil {
-			a.Links = append(a.Links, atomLink{Rel: "related", Href: e.page + ".ics", Type: "text/calendar"})
+			a.Links = append(a.Links, atomLink{Rel: "related", Href: v.occasion(e).page + ".ics", Type: "text/calendar"})
 		}
 		for _, p := range e.pictures {
 			if p.Size > 0 {
@@ -269,7 +276,7 @@ type jsonFeed struct {
 
 func (v *view) json(l announce.Language) ([]byte, error) {
 	f := jsonFeed{
-		Version: "https://jsonfeed.org/version/1.1", Title: v.title(), Home: v.home(), Self: v.address(l, "feed.json"), Language: l,
+		Version: "https://jsonfeed.org/version/1.1", Title: v.title(), Home: v.home(l), Self: v.address(l, "feed.json"), Language: l,
 		Description: wordsFor(l).about(v.title()), Authors: []jsonAuthor{{v.title(), v.site.URL}}, Items: []jsonItem{},
 	}
 	for _, h := range v.hubs {

@@ -27,7 +27,11 @@ func Handler(shelf Shelf, site announce.Site, hubs []string) http.Handler {
 // /events, the list. Every answer can be asked for conditionally and by HEAD. What was rendered is kept until the
 // shelf changes; when the shelf cannot be read, what was last read is shown.
 func (c Config) Handler(shelf Shelf, site announce.Site) http.Handler {
-	h := &handler{shelf: shelf, site: site, hubs: c.Hubs, max: c.Max, now: time.Now, pages: template.Must(parsePages())}
+	return c.handler(shelf, site, time.Now)
+}
+
+func (c Config) handler(shelf Shelf, site announce.Site, now func() time.Time) http.Handler {
+	h := &handler{shelf: shelf, site: site, hubs: c.Hubs, max: c.Max, now: now, pages: template.Must(parsePages())}
 	if h.max == 0 {
 		h.max = defaultMax
 	}
@@ -218,7 +222,7 @@ func (h *handler) entry(w http.ResponseWriter, r *http.Request) {
 	case calendar:
 		w.Header().Set("Content-Disposition", `inline; filename="`+safeName(id)+`.ics"`)
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		newDocument(v.single(e), calendarMedia, e.Updated).serve(w, r, pageAge)
+		newDocument(v.single(e), calendarMedia, v.updated).serve(w, r, pageAge)
 	case !e.Removed.IsZero():
 		h.message(w, v, e.versions[0].Language, http.StatusGone)
 	default:

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ const (
 type page struct {
 	W                      words
 	Language               announce.Language
+	Home                   string // the list in this language
 	Community, Title       string
 	Description, Canonical string
 	Root                   string // before addresses of this server
@@ -33,8 +33,9 @@ type page struct {
 }
 
 type link struct {
-	URL, Media, Title string
-	Language          announce.Language
+	URL, Title string
+	Language   announce.Language
+	Type       template.HTMLAttr // the media type as an attribute: some readers do not decode "&#43;"
 }
 
 // article is one version of an entry, as a reader of its language sees it.
@@ -76,13 +77,13 @@ func (h *handler) stylesheet(w http.ResponseWriter, r *http.Request) {
 
 // frame is a page without its content, in the words of l.
 func (v *view) frame(l announce.Language) page {
-	p := page{W: wordsFor(l), Language: l, Community: v.title(), Root: v.site.URL}
+	p := page{W: wordsFor(l), Language: l, Home: v.home(l), Community: v.title(), Root: v.site.URL}
 	for _, x := range v.languages {
 		for _, k := range kinds() {
 			media, _, _ := strings.Cut(k.media, ";")
-			p.Feeds = append(p.Feeds, link{v.address(x, k.file), media, k.title + " – " + endonym(x), x})
+			p.Feeds = append(p.Feeds, link{v.address(x, k.file), k.title + " – " + endonym(x), x, template.HTMLAttr(`type="` + media + `"`)})
 		}
-		p.Lists = append(p.Lists, link{v.home() + "?lang=" + url.QueryEscape(string(x)), "", endonym(x), x})
+		p.Lists = append(p.Lists, link{v.home(x), endonym(x), x, ""})
 	}
 	return p
 }
@@ -106,7 +107,7 @@ func (v *view) entryPage(e entry) (*document, error) {
 	if data.Event, err = v.schema(e); err != nil {
 		return nil, err
 	}
-	return v.execute("entry.html", data, e.Updated)
+	return v.execute("entry.html", data, v.updated)
 }
 
 func (v *view) article(e entry, x announce.Version) article {
@@ -125,18 +126,12 @@ func (v *view) article(e entry, x announce.Version) article {
 		}
 	}
 	if e.Message.Event != nil {
-		a.Calendar = e.page + ".ics"
+		a.Calendar = v.occasion(e).page + ".ics"
 	}
 	return a
 }
 
-func (v *view) cancelled(e entry) bool {
-	i := slices.IndexFunc(v.occasions(), func(o occasion) bool { return o.Key == e.Key })
-	if i >= 0 {
-		return v.occasions()[i].cancelled
-	}
-	return e.Message.Event != nil && e.Message.Event.Cancelled
-}
+func (v *view) cancelled(e entry) bool { return e.Message.Event != nil && v.occasion(e).cancelled }
 
 func (v *view) moment(w words, t time.Time, zone string) moment {
 	if loc, err := announce.Zone(zone); err == nil {
@@ -152,10 +147,10 @@ func (v *view) listPage(l announce.Language, now time.Time) (*document, error) {
 		Upcoming, News []teaser
 	}{page: v.frame(l)}
 	data.Title, data.Description = v.title(), data.W.about(v.title())
-	data.Canonical = v.home() + "?lang=" + url.QueryEscape(string(l))
+	data.Canonical = v.home(l)
 	modified, until := v.updated, time.Time{}
 	var coming []occasion
-	for _, o := range v.occasions() {
+	for _, o := range v.occasions {
 		over := o.Message.Event.Over()
 		switch {
 		case !o.Removed.IsZero():

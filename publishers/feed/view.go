@@ -23,6 +23,7 @@ type view struct {
 	edition   string
 	live      []entry // newest first
 	gone      []entry
+	occasions []occasion
 	byID      map[string]entry
 	languages []announce.Language // offered, the default first
 	updated   time.Time           // the newest change
@@ -72,6 +73,7 @@ func newView(items []announce.ShelfItem, edition string, h *handler) *view {
 	slices.SortFunc(v.live, func(a, b entry) int {
 		return cmp.Or(b.First.Compare(a.First), strings.Compare(b.Key, a.Key))
 	})
+	v.occasions = occasions(v.live, v.gone)
 	return v
 }
 

@@ -22,7 +22,7 @@ type words struct {
 func wordsFor(l announce.Language) words {
 	if l.Base() == "fr" {
 		return words{
-			Language: "fr", announcements: "Les annonces de %s.", date: frenchDate,
+			Language: "fr", announcements: "Annonces et événements – %s", date: frenchDate,
 			Skip: "Aller au contenu", Languages: "Langues", All: "Toutes les annonces", Upcoming: "À venir", News: "Annonces",
 			Nothing: "Aucun événement n’est annoncé pour l’instant.", Online: "En ligne",
 			Follow: "Suivre les annonces", FollowLong: "Dans un lecteur de fils ou dans votre calendrier, sans compte ni inscription" + nbsp + ":",
@@ -33,7 +33,7 @@ func wordsFor(l announce.Language) words {
 		}
 	}
 	return words{
-		Language: "en", announcements: "What %s announces.", date: englishDate,
+		Language: "en", announcements: "Announcements and events – %s", date: englishDate,
 		Skip: "Skip to content", Languages: "Languages", All: "All announcements", Upcoming: "Upcoming", News: "Announcements",
 		Nothing: "No event is announced at the moment.", Online: "Online",
 		Follow: "Follow the announcements", FollowLong: "In a feed reader or in your calendar, without an account or a subscription:",
