@@ -27,6 +27,10 @@ func sound() map[string]string {
 		"internal/world/world.go":              "// Package world is simulated.\npackage world\nimport \"example.org/m/publishers/fax/faxtest\"\nfunc New() { faxtest.New() }",
 		"internal/broadcast/broadcast.go":      "// Package broadcast is the service.\npackage broadcast",
 		"internal/arch/arch_test.go":           "// Package arch is the law.\npackage arch",
+		"publishers/feed/feed.go":              "// Package feed is the website's.\npackage feed",
+		"publishers/feed/feedtest/feedtest.go": "// Package feedtest reads it.\npackage feedtest\nimport _ \"example.org/m/publishers/feed\"",
+		"deploy/deploy_test.go":                "// Package deploy is run.\npackage deploy\nimport _ \"github.com/nats-io/nats-server/v2/server\"",
+		"docs/docs_test.go":                    "// Package docs is read.\npackage docs",
 		"queue/queue.go":                       "// Package queue nudges.\npackage queue\nimport \"github.com/nats-io/nats.go/jetstream\"\nvar _ jetstream.JetStream",
 		"templates/templates.go":               "// Package templates renders.\npackage templates\nimport \"html/template\"\nvar page = template.Must(template.New(\"\").Funcs(template.FuncMap{\"f\": func() int { return 1 }}).Parse(`x`))",
 	}

@@ -18,7 +18,7 @@ type home struct {
 func homes() []home {
 	sql := []string{"internal/store"}
 	return []home{
-		{"github.com/nats-io/", []string{"queue"}, nil, "the queue is the only part that knows NATS"},
+		{"github.com/nats-io/", []string{"queue"}, []string{"deploy"}, "the queue is the only part that knows NATS"},
 		{"database/sql", sql, nil, "the store is the only part that writes SQL"},
 		{"github.com/jackc/pgx/", sql, nil, "the store is the only part that knows its databases"},
 		{"modernc.org/sqlite", sql, nil, "the store is the only part that knows its databases"},
