@@ -11,8 +11,9 @@ func TestAmendedWhileWaiting(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		db := p.open(t)
 		s := sample(db, "slack", "webhook")
+		first := db.Now().Add(2 * time.Second)
+		s.Deliveries[0].Next = first
 		id := save(t, db, s)
-		first := only(t, db, id, "slack").First
 		for rev := 1; rev <= 3; rev++ {
 			p.clock.forward(time.Second)
 			s = s.next(db)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"slices"
 	"strings"
 )
 
@@ -19,9 +20,23 @@ func secret(n int) string {
 // mailbox is what makes two addresses the same.
 func mailbox(address string) string { return strings.ToLower(strings.TrimSpace(clean(address))) }
 
+// atOnce is how many people one transaction adds, so that a long list keeps nobody waiting.
+const atOnce = 500
+
 // AddSubscribers adds those who are not there, and brings back those who were removed. Somebody who unsubscribed stays
-// unsubscribed. All are added or none; Token, Active and Created are not looked at.
+// unsubscribed. When it fails, added are there all the same, and the whole list may be given again. Token, Active and
+// Created are not looked at.
 func (db *DB) AddSubscribers(ctx context.Context, people []Subscriber) (added int, err error) {
+	for some := range slices.Chunk(people, atOnce) {
+		n, err := db.addSome(ctx, some)
+		if added += n; err != nil {
+			return added, err
+		}
+	}
+	return added, nil
+}
+
+func (db *DB) addSome(ctx context.Context, people []Subscriber) (added int, err error) {
 	if err := db.room(); err != nil {
 		return 0, err
 	}

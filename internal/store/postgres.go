@@ -29,7 +29,9 @@ func (db *DB) openPostgres(ctx context.Context) error {
 	if err != nil {
 		return errors.New("the database's address cannot be read: write postgres://user:password@host:5432/name")
 	}
-	c.RuntimeParams["application_name"] = "crieur"
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "crieur"
+	}
 	c.RuntimeParams["lock_timeout"] = "5s"
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "2min"
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"

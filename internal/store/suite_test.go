@@ -101,9 +101,27 @@ func postgresPlace(t testing.TB) *place {
 	})
 	q := u.Query()
 	q.Set("search_path", schema)
+	q.Set("application_name", schema)
 	u.RawQuery = q.Encode()
 	c := newClock()
 	return &place{Options: Options{URL: announce.NewSecret(u.String()), Clock: c.Now, PublicURL: "https://example.org"}, postgres: true, clock: c}
+}
+
+// queued returns when a statement of this place waits for a lock that another holds, or when over is closed. waits: it does.
+func (p *place) queued(t testing.TB, db *DB, over <-chan error) (waits bool, err error) {
+	t.Helper()
+	for {
+		select {
+		case err := <-over:
+			return false, err
+		default:
+		}
+		var n int
+		if _, err := db.read().one(t.Context(), `SELECT COUNT(*) FROM pg_stat_activity
+			WHERE application_name = current_setting('application_name') AND wait_event_type = 'Lock'`, nil, &n); err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
 }
 
 // both runs a test on SQLite, and on Postgres when there is one.

@@ -129,7 +129,7 @@ CREATE TABLE deliveries (
 		WHEN wanted = 1 AND shown = 0 THEN 'publish'
 		WHEN wanted = 1 AND shown < rev THEN 'amend'
 		WHEN wanted = 0 AND shown > 0 THEN 'retract'
-		ELSE '' END) VIRTUAL,
+		ELSE '' END) STORED,
 	state TEXT NOT NULL GENERATED ALWAYS AS (CASE
 		WHEN calling <> '' AND (rest <> '' OR fault <> '' OR looks > 0) THEN 'unknown'
 		WHEN calling <> ''                              THEN 'calling'
@@ -137,11 +137,11 @@ CREATE TABLE deliveries (
 		WHEN rest = 'skipped'                           THEN 'skipped'
 		WHEN shown > 0 AND (wanted = 1 OR rest <> '')   THEN 'published'
 		WHEN wanted = 0 AND shown = 0                   THEN 'retracted'
-		ELSE 'waiting' END) VIRTUAL,
+		ELSE 'waiting' END) STORED,
 	due INTEGER GENERATED ALWAYS AS (CASE
 		WHEN todo = ''       THEN NULL
 		WHEN lease_until > 0 THEN lease_until
-		ELSE next END) VIRTUAL
+		ELSE next END) STORED
 );
 CREATE UNIQUE INDEX deliveries_broadcast ON deliveries (announcement, account, language, part) WHERE recipient = '';
 CREATE UNIQUE INDEX deliveries_personal ON deliveries (announcement, account, subscriber, part) WHERE recipient <> '';

@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// benchmark runs a benchmark on both databases with 1 and 16 callers.
+func benchmark(b *testing.B, prepare func(b *testing.B, db *DB) func() error) {
+	for name, where := range map[string]func(testing.TB) *place{"sqlite": sqlitePlace, "postgres": postgresPlace} {
+		for callers, label := range map[int]string{1: "1", 16: "16"} {
+			b.Run(name+"/"+label, func(b *testing.B) {
+				p := where(b)
+				p.Clock = nil
+				db := p.open(b)
+				once := prepare(b, db)
+				var left atomic.Int64
+				left.Store(int64(b.N))
+				done := make(chan error, callers)
+				b.ResetTimer()
+				for range callers {
+					go func() {
+						for left.Add(-1) >= 0 {
+							if err := once(); err != nil {
+								done <- err
+								return
+							}
+						}
+						done <- nil
+					}()
+				}
+				for range callers {
+					if err := <-done; err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StopTimer()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
+			})
+		}
+	}
+}
+
+// BenchmarkSave accepts an announcement on four broadcast accounts.
+func BenchmarkSave(b *testing.B) {
+	benchmark(b, func(b *testing.B, db *DB) func() error {
+		return func() error {
+			_, _, err := db.Save(context.Background(), sample(db, "slack", "twitter", "feed", "webhook"))
+			return err
+		}
+	})
+}
+
+// BenchmarkClaimRecord marks one person's call as begun and records its result: what the record costs per mail.
+func BenchmarkClaimRecord(b *testing.B) {
+	benchmark(b, func(b *testing.B, db *DB) func() error {
+		add(b, db, b.N)
+		id := save(b, db, sample(db).personal(db, "email"))
+		if n := plan(b, db, 1000); n != b.N {
+			b.Fatalf("planned %d of %d", n, b.N)
+		}
+		return func() error {
+			c, ok, err := db.Claim(context.Background(), "email", id, worker)
+			if err != nil || !ok {
+				return err
+			}
+			return db.Record(context.Background(), c.Fence, shown(c, db.Now()))
+		}
+	})
+}
+
+// BenchmarkOpen opens a record with 100,000 deliveries, half of them due.
+func BenchmarkOpen(b *testing.B) {
+	p := sqlitePlace(b)
+	db := p.open(b)
+	add(b, db, 100_000)
+	id := save(b, db, sample(db).personal(db, "email"))
+	plan(b, db, 1000)
+	must(b, raw(db, `UPDATE deliveries SET shown = 1 WHERE announcement = ? AND subscriber % 2 = 0`, string(id)))
+	must(b, db.Close())
+	var due, counts time.Duration
+	for b.Loop() {
+		db, err := Open(b.Context(), p.Options)
+		must(b, err)
+		began := time.Now()
+		jobs, err := db.Due(b.Context(), 100)
+		if err != nil || len(jobs) != 1 {
+			b.Fatal(jobs, err)
+		}
+		due += time.Since(began)
+		began = time.Now()
+		if n, err := db.Counts(b.Context(), id, "email"); err != nil || n.By[announce.Published] != 50_000 {
+			b.Fatal(n, err)
+		}
+		counts += time.Since(began)
+		must(b, db.Close())
+	}
+	b.ReportMetric(float64(due.Microseconds())/float64(b.N), "µs/due")
+	b.ReportMetric(float64(counts.Microseconds())/float64(b.N), "µs/counts")
+}

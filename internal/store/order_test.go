@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"testing"
+)
+
+// On Postgres, what must wait for a claim waits, and what must be numbered in order of commits is.
+func TestWhoWaitsForWhom(t *testing.T) {
+	cases := map[string]struct {
+		first func(ctx context.Context, x *tx, s Submission) error
+		then  func(ctx context.Context, db *DB, token string) error
+	}{
+		"an unsubscription for the person's claim": {beginClaim, func(ctx context.Context, db *DB, token string) error {
+			_, err := db.UnsubscribeByToken(ctx, token)
+			return err
+		}},
+		"a stop for every claim": {beginClaim, func(ctx context.Context, db *DB, _ string) error { return db.Stop(ctx, "ada", "enough") }},
+		"the stop of an account for every claim": {beginClaim, func(ctx context.Context, db *DB, _ string) error {
+			_, err := db.StopAccount(ctx, "email", "enough")
+			return err
+		}},
+		"an event for the event before it": {
+			func(ctx context.Context, x *tx, _ Submission) error {
+				x.log(Event{What: "stopped"})
+				err := x.flush(ctx)
+				x.events = nil
+				return err
+			},
+			func(ctx context.Context, db *DB, _ string) error {
+				_, err := db.StopAccount(ctx, "slack", "enough")
+				return err
+			},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := postgresPlace(t)
+			one, two := p.open(t), p.open(t)
+			add(t, one, 1)
+			s := sample(one).personal(one, "email")
+			save(t, one, s)
+			plan(t, one, 10)
+			all, err := one.Subscribers(t.Context(), "", 1)
+			must(t, err)
+			inside, leave, left, over := make(chan struct{}), make(chan struct{}), make(chan error, 1), make(chan error, 1)
+			go func() {
+				left <- one.write(context.Background(), func(ctx context.Context, x *tx) error {
+					err := c.first(ctx, x, s)
+					close(inside)
+					<-leave
+					return err
+				})
+			}()
+			<-inside
+			go func() { over <- c.then(context.Background(), two, all[0].Token) }()
+			waits, err := p.queued(t, one, over)
+			if !waits || err != nil {
+				t.Errorf("it did not wait: %v", err)
+			}
+			close(leave)
+			must(t, <-left)
+			if waits {
+				must(t, <-over)
+			}
+		})
+	}
+}
+
+func beginClaim(ctx context.Context, x *tx, s Submission) error {
+	c := claiming{account: "email", id: s.Announcement.ID, ClaimOptions: worker}
+	return c.claim(ctx, x)
+}
