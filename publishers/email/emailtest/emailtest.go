@@ -25,7 +25,7 @@ type Options struct {
 	Open          bool          // neither TLS nor login wanted; both still offered
 	Hide          []string      // extensions that are not offered: "PIPELINING", "STARTTLS", "AUTH", "SIZE"
 	Auth          string        // mechanisms that are offered; empty: PLAIN LOGIN
-	Lax           bool     // DATA is taken without a recipient, and refused at the dot
+	Lax           bool          // DATA is taken without a recipient, and refused at the dot
 	PerConnection int           // mails per connection, then 421; 0: any number
 	Size          int           // most bytes of a mail; 0: 32 MiB
 	Forget        bool          // count mails without keeping them, for measuring

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -283,60 +282,6 @@ func (s *session) greet(verb, name string) error {
 	return nil
 }
 
-func (s *session) login(rest string) error {
-	if !s.secure {
-		s.p.note(func(t *Stats) { t.Cleartext++ })
-		if !s.p.options.Open {
-			return s.say("538 5.7.11 encryption required")
-		}
-	}
-	mechanism, initial, _ := strings.Cut(rest, " ")
-	ask := func(prompt string) (string, error) {
-		if s.say("334 "+base64.StdEncoding.EncodeToString([]byte(prompt))) != nil || s.w.Flush() != nil {
-			return "", errOver
-		}
-		line, err := s.line()
-		if err != nil || line == "*" {
-			return "", errHandled
-		}
-		b, err := base64.StdEncoding.DecodeString(line)
-		return string(b), err
-	}
-	var user, password string
-	var err error
-	switch strings.ToUpper(mechanism) {
-	case "PLAIN":
-		var b []byte
-		if initial == "" {
-			var answer string
-			answer, err = ask("")
-			b = []byte(answer)
-		} else {
-			b, err = base64.StdEncoding.DecodeString(initial)
-		}
-		if parts := strings.Split(string(b), "\x00"); err == nil && len(parts) == 3 {
-			user, password = parts[1], parts[2]
-		}
-	case "LOGIN":
-		if user, err = ask("Username:"); err == nil {
-			password, err = ask("Password:")
-		}
-	default:
-		return s.say("504 5.5.4 not that way")
-	}
-	switch {
-	case err == errOver:
-		return err
-	case err != nil:
-		return s.say("501 5.5.2 cancelled")
-	case user != Username || password != Password:
-		return s.say("535 5.7.8 " + password + " is not the password of " + user) // rude, and it happens
-	}
-	s.known = true
-	s.p.note(func(t *Stats) { t.Logins++ })
-	return s.say("235 2.7.0 welcome")
-}
-
 func (s *session) mail(rest string) error {
 	m := mailForm.FindStringSubmatch(rest)
 	switch {
@@ -364,81 +309,4 @@ func (s *session) mail(rest string) error {
 	}
 	s.sender, s.from = true, m[1]
 	return s.say("250 2.1.0 ok")
-}
-
-// data takes the mail: lines of at most 998 bytes that end with CRLF, seven bits.
-func (s *session) data() error {
-	if s.say("354 end with a dot") != nil || s.w.Flush() != nil {
-		return errOver
-	}
-	if err := s.fault(Body); err == errHandled {
-		_ = s.w.Flush()
-		for { // the client may finish its sentence
-			if b, err := s.r.ReadSlice('\n'); err != nil && err != bufio.ErrBufferFull || string(b) == ".\r\n" {
-				return errOver
-			}
-		}
-	} else if err != nil {
-		return err
-	}
-	mail := s.scratch[:0]
-	bad := ""
-	for {
-		b, err := s.r.ReadSlice('\n')
-		switch {
-		case err != nil:
-			return errOver
-		case !bytes.HasSuffix(b, []byte("\r\n")):
-			bad = "bare line feed"
-		case len(b) > 1000:
-			bad = "line too long"
-		case bytes.IndexByte(b[:len(b)-2], '\r') >= 0:
-			bad = "bare carriage return"
-		case !sevenBits(b):
-			bad = "not seven bits"
-		}
-		if string(b) == ".\r\n" {
-			break
-		}
-		if b[0] == '.' {
-			b = b[1:]
-		}
-		mail = append(mail, b...)
-	}
-	s.scratch = mail
-	m := Mail{From: s.from, To: s.to, At: time.Now().UTC(), Conn: s.number}
-	if !s.p.options.Forget {
-		m.Raw = bytes.Clone(mail)
-	}
-	err := s.fault(Dot)
-	if err == nil {
-		switch {
-		case !s.recipients:
-			err = s.say("554 5.5.1 no valid recipients")
-		case bad != "":
-			err = s.say("554 5.6.0 " + bad)
-		case len(mail) > s.p.options.Size:
-			err = s.say("552 5.3.4 too big")
-		default:
-			s.p.accept(m)
-			s.taken++
-			if err = s.fault(Accepted); err == nil {
-				err = s.say("250 2.0.0 ok, queued as " + s.p.queued())
-			}
-		}
-	}
-	s.reset()
-	if err == errHandled {
-		return nil
-	}
-	return err
-}
-
-func sevenBits(b []byte) bool {
-	for _, c := range b {
-		if c == 0 || c > 126 {
-			return false
-		}
-	}
-	return true
 }
