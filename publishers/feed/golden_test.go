@@ -64,22 +64,23 @@ func items(t testing.TB) fixed {
 		}}
 	}
 	evening := put("01a", 1, announce.KindEvent, event("2027-10-20T18:30", "2027-10-20T21:00"),
-		announce.Version{Language: "fr", Subject: "Soirée d’octobre : l’IA à l’œuvre 🎉", Summary: "Deux présentations, du café ☕ et « l’été indien ».", Text: "Venez !", HTML: "<p class=\"facts\">Mercredi 20 octobre</p>\n<p>Venez nombreux, c’est <strong>gratuit</strong> &amp; ouvert.</p>\n"},
+		announce.Version{Language: "fr", Subject: "Soirée d’octobre : l’IA à l’œuvre 🎉", Summary: "Deux présentations, du café ☕ et « l’été indien ».", Text: "Venez !", HTML: "<p class=\"facts\">Mercredi 20 octobre</p>\n<p>Venez nombreux, c’est <strong>gratuit</strong> &amp; ouvert.</p>\n"},
 		announce.Version{Language: "en", Subject: "October evening: AI at work 🎉", Summary: "Two talks and coffee ☕.", Text: "Come!", HTML: "<p>Come along, it’s <strong>free</strong> &amp; open.</p>\n"})
 	m := &evening.Message
 	m.Rev, m.Link, m.Topics = 2, "https://example.org/octobre?a=1&b=2", []string{"IA", "réseau & café"}
 	m.Event.Sequence, m.Event.OnlineURL, m.Event.SignUpURL = 1, "https://example.org/direct", "https://example.org/inscription"
 	m.Event.Talks = []announce.Talk{{Title: "Les files d’attente", Speakers: []announce.Speaker{{Name: "Ada", URL: "https://example.org/ada"}, {Name: "Grace"}}}}
 	m.Event.Partners = []announce.Partner{{Name: "Brioche & Bit", URL: "https://example.org/brioche"}}
-	m.Images = []announce.Picture{{Data: pixel, Type: "image/png", Alt: "Affiche : « l’IA »"}, {URL: "https://example.org/b.jpg?x=1&y=2", Alt: "La salle"}}
+	m.Images = []announce.Picture{{Data: pixel, Type: "image/png", Alt: "Affiche : « l’IA »"}, {URL: "https://example.org/b.jpg?x=1&y=2", Alt: "La salle"}}
 	evening.Sequence, evening.Updated = 1, day(3)
 
-	reminder := put("01b", 5, announce.KindReminder, event("2027-10-20T18:30", ""), announce.Version{Language: "fr", Subject: "Rappel : c’est demain", Text: "À demain", HTML: "<p>À demain !</p>\n"})
+	reminder := put("01b", 5, announce.KindReminder, event("2027-10-20T18:30", ""), announce.Version{Language: "fr", Subject: "Rappel : c’est demain", Text: "À demain", HTML: "<p>À demain !</p>\n"})
 	news := put("01c", 4, announce.KindNews, nil, announce.Version{Language: "fr", Subject: "Du \x0bneuf & </title> ]]> <b>", Summary: "\x00Des \"guillemets\"\x1f", Text: "x", HTML: "<p>Un \x08caractère</p>\n"})
+	news.Message.Images = []announce.Picture{{URL: "https://example.org/c.png", Alt: "Ailleurs"}}
 	off := put("01d", 6, announce.KindEvent, event("2027-11-17T18:30", ""), announce.Version{Language: "en", Subject: "November evening", Text: "x", HTML: "<p>Called off.</p>\n"})
 	off.Message.Event.Cancelled, off.Message.Event.Sequence, off.Sequence = true, 1, 1
 	hit := put("01e", 7, announce.KindEvent, event("2027-12-15T18:30", ""), announce.Version{Language: "fr", Subject: "Soirée de décembre", Text: "x", HTML: "<p>Bientôt.</p>\n"})
-	struck := put("01f", 8, announce.KindCancellation, event("2027-12-15T18:30", ""), announce.Version{Language: "fr", Subject: "Soirée de décembre : annulée", Text: "x", HTML: "<p>Désolés.</p>\n"})
+	struck := put("01f", 8, announce.KindCancellation, event("2027-12-15T18:30", ""), announce.Version{Language: "fr", Subject: "Soirée de décembre : annulée", Text: "x", HTML: "<p>Désolés.</p>\n"})
 	online := put("01g", 2, announce.KindEvent, event("2027-09-08T12:00", "2027-09-08T13:00"), announce.Version{Language: "fr", Subject: "Midi en ligne", Text: "x", HTML: "<p>En ligne.</p>\n"})
 	online.Message.Event.Venue, online.Message.Event.OnlineURL = nil, "https://example.org/midi"
 	gone := put("01h", 9, announce.KindEvent, event("2028-01-19T18:30", ""), announce.Version{Language: "fr", Subject: "Soirée retirée", Text: "x", HTML: "<p>Retirée.</p>\n"})

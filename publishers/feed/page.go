@@ -146,7 +146,7 @@ func (v *view) listPage(l announce.Language, now time.Time) (*document, error) {
 		page
 		Upcoming, News []teaser
 	}{page: v.frame(l)}
-	data.Title, data.Description = v.title(), data.W.about(v.title())
+	data.Title, data.Description = data.W.All, data.W.about(v.title())
 	data.Canonical = v.home(l)
 	modified, until := v.updated, time.Time{}
 	var coming []occasion

@@ -164,7 +164,7 @@ func TestStructuredData(t *testing.T) {
 	}
 	a := data("/a/01a")
 	for key, want := range map[string]string{
-		"@type": "Event", "name": "Soirée d’octobre : l’IA à l’œuvre 🎉", "startDate": "2027-10-20T18:30:00-04:00", "endDate": "2027-10-20T21:00:00-04:00",
+		"@type": "Event", "name": "Soirée d’octobre : l’IA à l’œuvre 🎉", "startDate": "2027-10-20T18:30:00-04:00", "endDate": "2027-10-20T21:00:00-04:00",
 		"eventStatus": "https://schema.org/EventScheduled", "eventAttendanceMode": "https://schema.org/MixedEventAttendanceMode", "url": "https://cafe.example.org/a/01a",
 	} {
 		if a[key] != want {

@@ -40,7 +40,7 @@ func TestReadersSeeTheSame(t *testing.T) {
 					t.Fatalf("entries\n%v, want\n%v", got, want)
 				}
 				i := f.Items[len(f.Items)-1]
-				title, text := "Soirée d’octobre : l’IA à l’œuvre 🎉", "c’est <strong>gratuit</strong> &amp; ouvert"
+				title, text := "Soirée d’octobre : l’IA à l’œuvre 🎉", "c’est <strong>gratuit</strong> &amp; ouvert"
 				if l == "en" {
 					title, text = "October evening: AI at work 🎉", "it’s <strong>free</strong> &amp; open"
 				}
