@@ -185,23 +185,38 @@ func TestShelf(t *testing.T) {
 			must(t, err)
 			return all
 		}
+		editions := map[string]bool{}
+		edition := func(fresh bool) {
+			t.Helper()
+			e, err := shelf.Edition(ctx)
+			must(t, err)
+			if editions[e] == fresh {
+				t.Errorf("edition %s: fresh %v", e, !fresh)
+			}
+			editions[e] = true
+		}
+		edition(true)
 		must(t, shelf.Put(ctx, item("a", "un")))
+		edition(true)
+		edition(false)
 		p.clock.forward(time.Hour)
 		must(t, shelf.Put(ctx, item("b", "deux")))
 		if all := list(); len(all) != 2 || all[0].Key != "b" || !reflect.DeepEqual(all[1].Message, item("a", "un").Message) {
 			t.Fatalf("%+v", all)
 		}
 		p.clock.forward(time.Hour)
-		for range 2 { // a repeat changes nothing
+		for i := range 2 { // a repeat changes nothing
 			must(t, shelf.Put(ctx, item("a", "un, mieux")))
+			edition(i == 0)
 			if a := list()[0]; a.Key != "a" || a.Message.Text != "un, mieux" || !a.First.Equal(first) || !a.Updated.Equal(p.clock.Now()) || a.Sequence != 1 {
 				t.Fatalf("%+v", a)
 			}
 		}
 		p.clock.forward(time.Hour)
 		removed := p.clock.Now()
-		for range 2 {
+		for i := range 2 {
 			must(t, shelf.Remove(ctx, "b", p.clock.Now()))
+			edition(i == 0)
 			p.clock.forward(time.Hour)
 		}
 		must(t, shelf.Remove(ctx, "nothing", removed))
@@ -218,6 +233,12 @@ func TestShelf(t *testing.T) {
 		}
 		if all := list(); len(all) != shelved || all[0].Key != fmt.Sprint("n", shelved-1) {
 			t.Fatalf("%d items", len(all))
+		}
+		if old, found, err := shelf.Item(ctx, "a"); err != nil || !found || old.Message.Text != "un, mieux" {
+			t.Errorf("%+v %v %v", old, found, err)
+		}
+		if _, found, err := shelf.Item(ctx, "nothing"); found || err != nil {
+			t.Error(found, err)
 		}
 	})
 }

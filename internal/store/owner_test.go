@@ -11,6 +11,7 @@ import (
 // After a crash the same state directory settles its calls at once; another server's leases stay.
 func TestRestartTakesItsLeasesBack(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
+		p.Dir = t.TempDir()
 		db := p.open(t)
 		id := save(t, db, sample(db, "slack", "twitter"))
 		for account, owner := range map[string]string{"slack": db.Owner(), "twitter": "server-elsewhere"} {

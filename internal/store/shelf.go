@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -45,16 +46,36 @@ func (s Shelf) Remove(ctx context.Context, key string, at time.Time) error {
 	})
 }
 
+// Edition is another text after each change of the shelf. It costs no more than a look into an index.
+func (s Shelf) Edition(ctx context.Context) (string, error) {
+	var items, newest, changes int64
+	_, err := s.db.read().one(ctx, `SELECT COUNT(*), COALESCE(MAX(updated_at), 0), COALESCE(SUM(sequence), 0) FROM shelf`, nil, &items, &newest, &changes)
+	return fmt.Sprintf("%x-%x-%x", items, changes, newest), s.db.fault(err)
+}
+
+// Item is one entry, however old, a tombstone too.
+func (s Shelf) Item(ctx context.Context, key string) (item announce.ShelfItem, found bool, err error) {
+	all, err := s.items(ctx, `WHERE item = ?`, clean(key))
+	if err != nil || len(all) == 0 {
+		return item, false, err
+	}
+	return all[0], true, nil
+}
+
 // List returns the newest 200 by Updated, newest first, tombstones too.
 func (s Shelf) List(ctx context.Context) ([]announce.ShelfItem, error) {
+	return s.items(ctx, `ORDER BY updated_at DESC, item DESC LIMIT ?`, shelved)
+}
+
+func (s Shelf) items(ctx context.Context, where string, args ...any) ([]announce.ShelfItem, error) {
 	type line struct {
 		item            announce.ShelfItem
 		message, images string
 	}
 	var lines []line
 	c := s.db.read()
-	err := c.each(ctx, `SELECT item, message, images, first_at, updated_at, removed_at, sequence FROM shelf ORDER BY updated_at DESC, item DESC LIMIT ?`,
-		[]any{shelved}, func(scan func(...any) error) error {
+	err := c.each(ctx, `SELECT item, message, images, first_at, updated_at, removed_at, sequence FROM shelf `+where, args,
+		func(scan func(...any) error) error {
 			var l line
 			var first, updated, removed int64
 			err := scan(&l.item.Key, &l.message, &l.images, &first, &updated, &removed, &l.item.Sequence)

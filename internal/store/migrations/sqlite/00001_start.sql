@@ -168,7 +168,7 @@ CREATE TABLE shelf (
 	removed_at INTEGER NOT NULL DEFAULT 0,
 	sequence   INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX shelf_updated ON shelf (updated_at);
+CREATE INDEX shelf_updated ON shelf (updated_at, sequence);
 
 CREATE TABLE events (
 	seq          INTEGER PRIMARY KEY AUTOINCREMENT,
