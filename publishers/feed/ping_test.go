@@ -61,44 +61,45 @@ func TestHubsAreTold(t *testing.T) {
 
 // Whatever a hub does, the announcement is published.
 func TestHubsMayFail(t *testing.T) {
-	arrived, release := make(chan struct{}, 100), make(chan struct{})
-	hubs := map[string]http.HandlerFunc{
+	for name, answer := range map[string]http.HandlerFunc{
 		"refuses": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) },
 		"breaks":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"hangs": func(http.ResponseWriter, *http.Request) {
-			arrived <- struct{}{}
-			<-release
-		},
-	}
-	for name, answer := range hubs {
+	} {
 		t.Run(name, func(t *testing.T) {
 			hub := httptest.NewServer(answer)
 			defer hub.Close()
-			if name == "hangs" {
-				defer close(release)
-			}
 			p, platform := start(t, hub.URL)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			go func() {
-				<-arrived
-				cancel() // the caller's patience ends while the hub hangs
-			}()
-			if _, err := p.Publish(ctx, message(1)); err != nil {
+			if _, err := p.Publish(t.Context(), message(1)); err != nil {
 				t.Fatal(err)
-			}
-			if name != "hangs" {
-				arrived <- struct{}{}
 			}
 			if posts := platform.Posts(); len(posts) != 1 {
 				t.Errorf("%d posts", len(posts))
 			}
 		})
 	}
-	p, _ := start(t, "http://127.0.0.1:1/")
-	if _, err := p.Publish(t.Context(), message(1)); err != nil {
-		t.Error(err)
-	}
+	t.Run("is not there", func(t *testing.T) {
+		p, _ := start(t, "http://127.0.0.1:1/")
+		if _, err := p.Publish(t.Context(), message(1)); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("hangs until the caller's patience ends", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		release := make(chan struct{})
+		hub := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			cancel()
+			<-release
+		}))
+		defer hub.Close()
+		defer close(release)
+		p, platform := start(t, hub.URL)
+		if _, err := p.Publish(ctx, message(1)); err != nil {
+			t.Fatal(err)
+		}
+		if posts := platform.Posts(); len(posts) != 1 {
+			t.Errorf("%d posts", len(posts))
+		}
+	})
 }
 
 func TestNew(t *testing.T) {
