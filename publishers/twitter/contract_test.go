@@ -183,6 +183,7 @@ func TestRefusals(t *testing.T) {
 		"201 that names nothing":         {fault: answer(201, `{"data":{}}`), want: announce.Ambiguous},
 		"201 with a number that is none": {fault: answer(201, `{"data":{"id":"x"}}`), want: announce.Ambiguous},
 		"200 with an error in it":        {fault: answer(200, `{"errors":[{"title":"x","detail":"y","type":"about:blank"}]}`), want: announce.Ambiguous},
+		"200 that does not find":         {fault: answer(200, `{"errors":[{"title":"x","type":"https://api.twitter.com/2/problems/resource-not-found"}]}`), want: announce.Ambiguous},
 		"204":                            {fault: answer(204, ""), want: announce.Ambiguous},
 		"302":                            {fault: answer(302, ""), want: announce.Ambiguous},
 	} {

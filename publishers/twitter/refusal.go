@@ -120,7 +120,8 @@ const (
 	editing
 	uploading
 	deleting
-	reading
+	looking // at posts
+	asking  // whose tokens these are
 )
 
 // refusal reads X's answers. Server errors are left to their status: when something was made, nobody can tell.
@@ -134,7 +135,8 @@ func refusal(what doing) rest.Classifier {
 		}
 		t := understand(status, body)
 		e := &announce.Error{Outcome: announce.Permanent, Status: strconv.Itoa(status)}
-		if t.account(e) || t.pause(e, h) {
+		blind := what == looking && t.code == codeAccessLevel // the app may still post
+		if !blind && t.account(e) || t.pause(e, h) {
 			return e
 		}
 		t.refuse(e, what)
@@ -241,8 +243,8 @@ func (t trouble) refuse(e *announce.Error, what doing) {
 		e.Fault = "X refuses a picture (" + t.say + "): JPEG, PNG, GIF or WebP of at most 5 MB"
 	case what == deleting:
 		e.Fault = "X does not let the post be deleted (" + t.say + "): delete it by hand"
-	case what == reading:
-		e.Fault = "X does not let its posts be read (" + t.say + "): check the app's access on developer.x.com"
+	case what == looking, what == asking:
+		e.Fault = "X does not let the account be read (" + t.say + "): check the app's access on developer.x.com"
 	case t.plain:
 		e.Fault = "X's edge refuses the request without saying why: see whether this machine's address is blocked, and try another text"
 	default:

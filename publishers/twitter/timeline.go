@@ -37,7 +37,7 @@ func (c *channel) Find(ctx context.Context, m announce.Message, since time.Time)
 		if err == nil && res.StatusCode/100 != 2 {
 			err = errNoID
 		}
-		if err := c.api.Judge(x, err, false, refusal(reading)); err != nil {
+		if err := c.api.Judge(x, err, false, refusal(looking)); err != nil {
 			return announce.Receipt{}, false, err
 		}
 		for _, p := range posts {
@@ -86,7 +86,7 @@ func (c *channel) shows(ctx context.Context, r announce.Receipt, m announce.Mess
 	}
 	client, x, _ := c.client(ctx, nil)
 	p, _, err := client.Statuses.Show(id, nil)
-	if c.api.Judge(x, err, false, refusal(reading)) != nil {
+	if c.api.Judge(x, err, false, refusal(looking)) != nil {
 		return false
 	}
 	return canonical(original(*p)) == canonical(c.shown(m.Text))

@@ -230,7 +230,7 @@ func (c *channel) verify(ctx context.Context) (account, http.Header, error) {
 	if err == nil && (res.StatusCode/100 != 2 || user.ID == 0 || user.ScreenName == "") {
 		err = errNoID
 	}
-	if err := c.api.Judge(x, err, false, refusal(reading)); err != nil {
+	if err := c.api.Judge(x, err, false, refusal(asking)); err != nil {
 		return account{}, nil, err
 	}
 	me := account{user.ID, user.ScreenName}
