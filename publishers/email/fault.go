@@ -184,6 +184,8 @@ func (m *mailer) refusal(f failure) *announce.Error {
 		e.Field, e.Fault = "images", "The mail is too big for "+m.host+"."+said
 	case ours:
 		e.Stop, e.Fault = true, "Mail from "+m.domain+" is refused for how it is sent: check SPF, DKIM and DMARC."+said
+	case class == 5 && subject == 4 && detail == 5:
+		e.Stop, e.Fault = true, "The sending limit of this account at "+m.host+" is reached. Resume when it is over, or take a bigger plan."+said
 	case f.phase == sender:
 		e.Stop, e.Fault = true, m.host+" refuses the sender "+m.envelope+". Check FROM: it must be an address that this account may use."+said
 	case class == 5 && (subject == 1 && detail != 7 && detail != 8 || subject == 2 && detail == 1) && f.phase >= recipient:

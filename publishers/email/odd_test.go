@@ -40,7 +40,7 @@ func odd(t *testing.T, answers string) (*mailer, string) {
 	}()
 	host, port, _ := net.SplitHostPort(l.Addr().String())
 	m := sober(t, func(c *Config) {
-		c.Host, c.TLS, c.PerConnection, c.Timeout, c.TimeoutFinal = host, tlsNone, 100, short/4, short/4
+		c.Host, c.TLS, c.PerConnection, c.Timeout, c.TimeoutFinal = host, tlsNone, 100, short/2, short/2
 	})
 	m.address = net.JoinHostPort(host, port)
 	t.Cleanup(func() { _ = m.Close() })

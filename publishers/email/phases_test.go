@@ -32,7 +32,7 @@ func hurry(t *testing.T, m *mailer, at emailtest.Phase) {
 	}
 	publish(t, m, message(9))
 	for _, s := range m.pool.kept {
-		s.timeout, s.final = short/4, short/4
+		s.timeout, s.final = short/2, short/2
 	}
 }
 
@@ -112,6 +112,7 @@ func TestPhases(t *testing.T) {
 		{emailtest.Dot, refuse("552 5.3.4 too big"), permanent},
 		{emailtest.Dot, refuse("554 5.7.1 spam"), permanent},
 		{emailtest.Dot, refuse("550 5.7.515 access denied"), stops},
+		{emailtest.Dot, refuse("550 5.4.5 daily limit"), stops},
 		{emailtest.Dot, refuse("354 what?"), ambiguous},
 	}
 	acts := []emailtest.Act{emailtest.Hang, emailtest.Drop, emailtest.Babble, emailtest.Flood, emailtest.Drip}
