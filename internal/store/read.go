@@ -98,6 +98,8 @@ func (c conn) delivery(ctx context.Context, id, lock string) (held, error) {
 	return rows[0], nil
 }
 
+const countQuery = `SELECT state, COUNT(*) FROM deliveries WHERE announcement = ? AND account = ? GROUP BY state`
+
 // Counts tells how a personal account stands. ErrNotFound: the announcement has no plan there.
 func (db *DB) Counts(ctx context.Context, id announce.ID, account string) (Counts, error) {
 	n := Counts{By: map[announce.State]int{}}
@@ -112,8 +114,7 @@ func (db *DB) Counts(ctx context.Context, id announce.ID, account string) (Count
 		return n, db.fault(err)
 	}
 	n.Done = wanted == 0 || done == 1
-	err = c.each(ctx, `SELECT state, COUNT(*) FROM deliveries WHERE announcement = ? AND account = ? GROUP BY state`,
-		[]any{string(id), account}, func(scan func(...any) error) error {
+	err = c.each(ctx, countQuery, []any{string(id), account}, func(scan func(...any) error) error {
 			var state announce.State
 			var k int
 			err := scan(&state, &k)
