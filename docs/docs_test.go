@@ -176,6 +176,9 @@ func TestVariablesExist(t *testing.T) {
 	others := []string{"CRIEUR_TEST_POSTGRES", "CRIEUR_DOMAIN", "CRIEUR_SERVERS"} // of tests and of the proxy
 	for page, text := range pages(t) {
 		for _, name := range regexp.MustCompile(`CRIEUR_[A-Z0-9_]*[A-Z0-9]\b`).FindAllString(text, -1) {
+			if strings.HasPrefix(name, "CRIEUR_FAX_") { // the channel that CONTRIBUTING.md adds
+				continue
+			}
 			if !reads(name) && !reads(strings.TrimSuffix(name, "_FILE")) && !slices.Contains(others, name) && !strings.Contains(text, name+"_") {
 				t.Errorf("%s: nothing reads %s", page, name)
 			}
