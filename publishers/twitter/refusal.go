@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	errDuplicate = errors.New("X has this text already")
-	errGone      = errors.New("X has no such post")
+	errDuplicate = errors.New("the text was posted before")
+	errGone      = errors.New("there is no such post")
 )
 
 // Codes of v1.1, which v2 still sends now and then.

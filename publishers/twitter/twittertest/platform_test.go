@@ -87,7 +87,11 @@ func TestOnlySignedRequestsAreServed(t *testing.T) {
 			t.Errorf("another %s: %d", name, status)
 		}
 	}
-	res, err := http.Get(p.Environ()["API"] + "/2/users/me")
+	req, err := http.NewRequest("GET", p.Environ()["API"]+"/2/users/me", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := p.server.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +108,7 @@ func TestOldTimestampIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", `OAuth oauth_consumer_key="`+consumerKey+`", oauth_nonce="n", oauth_signature="eA%3D%3D", oauth_signature_method="HMAC-SHA1", oauth_timestamp="1", oauth_token="`+accessToken+`", oauth_version="1.0"`)
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := p.server.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
