@@ -152,3 +152,19 @@ func Describe(config any, prefix string) []Variable {
 	}
 	return out
 }
+
+// Reads reports whether some account could read a variable of this name, be it switched on or not.
+func Reads(variable string) bool {
+	for channel, vars := range Variables() {
+		p := Prefix(channel)
+		if !strings.HasPrefix(variable, p) {
+			continue
+		}
+		for _, v := range vars {
+			if strings.HasSuffix(variable, "_"+strings.TrimPrefix(v.Name, p)) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -194,9 +194,7 @@ func peopleCounts(x broadcast.People) string {
 
 // settled reports whether nothing more happens by itself soon.
 func settled(st broadcast.Status) bool {
-	moving := slices.ContainsFunc(st.Deliveries, func(d broadcast.Row) bool {
-		return !d.Person && (d.State == announce.Waiting || d.State == announce.CallingNow || d.State == announce.Unknown)
-	})
+	moving := slices.ContainsFunc(st.Deliveries, func(d broadcast.Row) bool { return d.Next != nil && !d.Person })
 	return !moving && !slices.ContainsFunc(st.People, func(x broadcast.People) bool { return peopleState(x) == "publishing" })
 }
 

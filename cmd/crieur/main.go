@@ -55,6 +55,7 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens of the API."`
 	Channels    channelsCmd    `cmd:"" help:"List the channels: what each can do, and how it is."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at every account without changing anything, and say what to do."`
+	Bench       benchCmd       `cmd:"" help:"Measure this machine with simulated platforms."`
 	Env         envCmd         `cmd:"" help:"Print every variable that can be set."`
 	Completion  completionCmd  `cmd:"" help:"Print a completion script for your shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

@@ -1,0 +1,346 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/web/client"
+	"github.com/crieur/crieur/internal/world"
+	"github.com/crieur/crieur/publishers/sim"
+)
+
+// child is a crieur process on simulated platforms that outlive it.
+type child struct {
+	t      *testing.T
+	binary string
+	vars   map[string]string
+	url    string
+	client *client.Client
+	log    *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// faulty builds the program with fault points, once for all tests; TestMain removes it.
+var faulty = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "crieur-test-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "crieur")
+	if out, err := exec.Command("go", "build", "-tags", "faults", "-o", binary, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	built = dir
+	return binary, nil
+})
+
+var built string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// newChild prepares a state directory with a token and a mailing list.
+func newChild(t *testing.T, w *world.World, people int) *child {
+	t.Helper()
+	binary, err := faulty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{t: t, binary: binary, log: &lockedBuffer{}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	c.url = "http://" + address
+	c.vars = map[string]string{
+		"CRIEUR_STATE": shortDir(t), "CRIEUR_LISTEN": address, "CRIEUR_UNDO": "0s", "CRIEUR_SETTLE_GAP": "200ms",
+		"CRIEUR_CHANNELS": strings.Join(w.Accounts(), ","), "CRIEUR_LOG_FORMAT": "json", "CRIEUR_LOG_LEVEL": "debug",
+	}
+	if url := os.Getenv("CRIEUR_TEST_POSTGRES"); url != "" && strings.Contains(t.Name(), "Postgres") {
+		c.vars["CRIEUR_DATABASE_URL"] = url
+	}
+	maps.Copy(c.vars, w.Environ())
+	token := strings.TrimSpace(c.run("token", "create", "--name", "test", "--scope", "admin"))
+	args := []string{"subscribers", "add"}
+	for i := range people {
+		args = append(args, fmt.Sprintf("reader%d@example.org", i))
+	}
+	c.run(args...)
+	c.client = client.New(c.url, announce.NewSecret(token), &http.Transport{DisableKeepAlives: true})
+	return c
+}
+
+// shortDir is a temporary directory whose path leaves room for a Unix socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "crieur")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// run executes a command in this process and returns what it printed.
+func (c *child) run(args ...string) string {
+	c.t.Helper()
+	var out, err bytes.Buffer
+	if code := run(context.Background(), args, environList(c.vars), streams{strings.NewReader(""), &out, &err}); code != 0 {
+		c.t.Fatalf("crieur %s: exit %d\n%s%s", strings.Join(args, " "), code, out.String(), err.String())
+	}
+	return out.String()
+}
+
+func environList(vars map[string]string) []string {
+	var list []string
+	for k, v := range vars {
+		list = append(list, k+"="+v)
+	}
+	return list
+}
+
+// start runs the server until it is killed or told to stop, and waits until it is ready or dead.
+func (c *child) start(fault string) (*exec.Cmd, chan error) {
+	c.t.Helper()
+	cmd := exec.Command(c.binary, "serve")
+	cmd.Env = append(environList(c.vars), "FAULT="+fault)
+	cmd.Stderr = c.log
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	dead := make(chan error, 1)
+	go func() { dead <- cmd.Wait() }()
+	c.until("the server is ready", 20*time.Second, func() bool {
+		select {
+		case err := <-dead:
+			dead <- err
+			return true
+		default:
+		}
+		r, err := http.Get(c.url + "/readyz") //nolint:noctx
+		if err != nil {
+			return false
+		}
+		_ = r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	})
+	return cmd, dead
+}
+
+// until waits for a condition; the log of the server explains a failure.
+func (c *child) until(what string, limit time.Duration, ok func() bool) {
+	c.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(limit)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			log := c.log.String()
+			c.t.Fatalf("not within %s: %s\n%s", limit, what, log[max(0, len(log)-6000):])
+		}
+	}
+}
+
+func numbered(n int) announce.Draft {
+	title := fmt.Sprintf("Annonce n° %04d – l’été à l’île", n)
+	return announce.Draft{Kind: announce.KindNews, Texts: map[announce.Language]announce.Text{"fr": {Title: title, Body: "Un texte avec des accents : é, à, ï et un emoji 🎉."}}, Link: fmt.Sprintf("https://example.org/%04d", n)}
+}
+
+func titled(posts []sim.Post, n int) []sim.Post {
+	var out []sim.Post
+	for _, p := range posts {
+		if strings.Contains(p.Subject+p.Text, fmt.Sprintf("n° %04d", n)) || strings.Contains(p.Subject+p.Text, fmt.Sprintf("n° %04d", n)) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// TestKill kills the server at every named point and at random, and checks that every accepted announcement is
+// everywhere exactly once. CRASH_LOOPS sets the number of kills.
+func TestKill(t *testing.T) {
+	loops := 6
+	if s := os.Getenv("CRASH_LOOPS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loops = n
+	} else if testing.Short() {
+		loops = 2
+	}
+	w, err := world.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	unlimited(w)
+	const people = 3
+	c := newChild(t, w, people)
+	ctx := context.Background()
+
+	points := append(broadcast.Points(), "")
+	accepted := map[int]announce.ID{}
+	kills := 0
+	for i := range loops {
+		point := points[i%len(points)]
+		fault := point
+		if point != "" {
+			fault = fmt.Sprintf("%s:%d", point, 1+rand.IntN(4))
+		}
+		cmd, dead := c.start(fault)
+		for j := range 2 {
+			n := 2*i + j
+			a, _, err := c.client.Submit(ctx, numbered(n), fmt.Sprintf("key-%d", n))
+			if err == nil {
+				accepted[n] = a.ID
+			}
+		}
+		after := time.Duration(rand.IntN(1500)) * time.Millisecond
+		select {
+		case <-dead:
+		case <-time.After(after):
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+			<-dead
+		}
+		kills++
+	}
+	cmd, dead := c.start("")
+	total := 2 * loops
+	for n := range total {
+		a, _, err := c.client.Submit(ctx, numbered(n), fmt.Sprintf("key-%d", n))
+		if err != nil {
+			t.Fatalf("the key of announcement %d: %v", n, err)
+		}
+		if id, ok := accepted[n]; ok && id != a.ID {
+			t.Errorf("announcement %d was accepted twice: %s and %s", n, id, a.ID)
+		}
+		accepted[n] = a.ID
+	}
+	lost := 0
+	c.until("everything is everywhere", time.Minute+time.Duration(total)*3*time.Second, func() bool {
+		lost = 0
+		for _, id := range accepted {
+			st, err := c.client.Status(ctx, id)
+			if err != nil || !settled(st) {
+				return false
+			}
+			for _, d := range st.Deliveries {
+				if d.State != announce.Published {
+					t.Fatalf("%s of %s is %s: %s\n%s", d.Channel, id, d.State, d.Fault, c.log.String())
+				}
+			}
+			for _, p := range st.People {
+				if p.Planned != people || p.Counts[announce.Published]+p.Counts[announce.Unknown] != people {
+					return false
+				}
+				lost += p.Counts[announce.Unknown]
+			}
+		}
+		return true
+	})
+	doubles := 0
+	for n := range total {
+		for _, channel := range []string{"twitter", "slack"} {
+			if got := titled(w.Platform(channel).Posts(), n); len(got) != 1 {
+				t.Errorf("announcement %d is %d times on %s", n, len(got), channel)
+			}
+		}
+		by := map[string][]sim.Post{}
+		for _, p := range titled(w.Platform("email").Posts(), n) {
+			by[p.To] = append(by[p.To], p)
+		}
+		if len(by) != people {
+			t.Errorf("announcement %d reached %d of %d people", n, len(by), people)
+		}
+		for to, copies := range by {
+			doubles += len(copies) - 1
+			for _, p := range copies {
+				if header(p.Raw, "Message-ID") != header(copies[0].Raw, "Message-ID") || header(p.Raw, "Date") != header(copies[0].Raw, "Date") {
+					t.Errorf("copies for %s of announcement %d differ in Message-ID or Date", to, n)
+				}
+			}
+		}
+	}
+	feed := c.get("/feeds/fr/atom.xml")
+	for n := range total {
+		if got := strings.Count(feed, fmt.Sprintf("<title>Annonce n° %04d", n)) + strings.Count(feed, fmt.Sprintf("<title type=\"text\">Annonce n° %04d", n)); got != 1 && total <= 50 {
+			t.Errorf("announcement %d is %d times in the feed", n, got)
+		}
+	}
+	if connections := 4; doubles > kills*connections || lost > kills*connections {
+		t.Errorf("%d repeats and %d unknown mails after %d kills", doubles, lost, kills)
+	}
+	t.Logf("%d kills, %d announcements, %d mails sent twice with the same Message-ID and Date, %d mails unknown, nothing lost, nothing doubled", kills, total, doubles, lost)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-dead; err != nil {
+		t.Errorf("SIGTERM: %v\n%s", err, c.log.String())
+	}
+}
+
+func (c *child) get(path string) string {
+	c.t.Helper()
+	r, err := http.Get(c.url + path) //nolint:noctx
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(r.Body); err != nil {
+		c.t.Fatal(err)
+	}
+	return b.String()
+}
+
+func header(raw, name string) string {
+	for line := range strings.SplitSeq(strings.ReplaceAll(raw, "\r\n", "\n"), "\n") {
+		if strings.HasPrefix(strings.ToLower(line), strings.ToLower(name)+":") {
+			return line
+		}
+		if line == "" {
+			break
+		}
+	}
+	return ""
+}
