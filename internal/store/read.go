@@ -115,13 +115,13 @@ func (db *DB) Counts(ctx context.Context, id announce.ID, account string) (Count
 	}
 	n.Done = wanted == 0 || done == 1
 	err = c.each(ctx, countQuery, []any{string(id), account}, func(scan func(...any) error) error {
-			var state announce.State
-			var k int
-			err := scan(&state, &k)
-			n.By[state] = k
-			n.Planned += k
-			return err
-		})
+		var state announce.State
+		var k int
+		err := scan(&state, &k)
+		n.By[state] = k
+		n.Planned += k
+		return err
+	})
 	return n, db.fault(err)
 }
 
