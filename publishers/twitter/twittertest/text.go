@@ -24,10 +24,19 @@ func links(text string) []link {
 	var all []link
 	for _, at := range address.FindAllStringIndex(text, -1) {
 		before, after := text[:at[0]], text[at[1]:]
-		part := strings.TrimRight(text[at[0]:at[1]], `.,;:!?'’*…`)
-		for strings.HasSuffix(part, ")") && strings.Count(part, "(") < strings.Count(part, ")") {
-			part = strings.TrimRight(part[:len(part)-1], `.,;:!?'’*…`)
+		part, open := text[at[0]:at[1]], 0
+		for i, r := range part {
+			if r == '(' {
+				open++
+			} else if r == ')' {
+				open--
+			}
+			if open < 0 {
+				part = part[:i]
+				break
+			}
 		}
+		part = strings.TrimRight(part, `.,;:!?'’*…`)
 		bare := !strings.Contains(part, "://")
 		if bare && (endsIn(before, `-_./@#$`) || begins(after, `-@+`) || endsWord(before) || beginsWord(after)) || endsIn(before, `@#$`) {
 			continue
