@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/crieur/crieur/internal/announce"
 )
 
 // Nothing of a closed record stays open, so that its directory can be moved or unmounted.
@@ -208,11 +208,12 @@ func TestTheFloorKeepsRoomForWhatWasAccepted(t *testing.T) {
 
 func TestFullDisk(t *testing.T) {
 	p := sqlitePlace(t)
-	if err := unix.Mount("tmpfs", p.Dir, "tmpfs", 0, "size=6m"); err != nil {
+	unmount, err := mountSmall(p.Dir)
+	if err != nil {
 		t.Skipf("a small file system cannot be mounted here (it takes root on Linux): %v", err)
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(p.Dir, 0); err != nil {
+		if err := unmount(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -221,8 +222,7 @@ func TestFullDisk(t *testing.T) {
 	db := p.open(t)
 	t.Cleanup(func() { _ = db.Close() }) // before the file system goes
 	saved := 0
-	var id = sample(db).Announcement.ID
-	var err error
+	id := announce.ID("")
 	for {
 		s := sample(db, "slack")
 		s.Announcement.Topics = []string{string(make([]byte, 50_000))}
