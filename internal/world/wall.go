@@ -43,7 +43,9 @@ func (w *World) Wall(api http.Handler, o WallOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /wall", func(rw http.ResponseWriter, r *http.Request) { x.show(rw, r, http.StatusOK, fresh(time.Now())) })
 	mux.HandleFunc("POST /wall", x.submit)
-	mux.HandleFunc("GET /wall/board", func(rw http.ResponseWriter, r *http.Request) { x.render(rw, http.StatusOK, "board", x.columns(r.Context())) })
+	mux.HandleFunc("GET /wall/board", func(rw http.ResponseWriter, r *http.Request) {
+		x.render(rw, http.StatusOK, "board", x.columns(r.Context()))
+	})
 	mux.HandleFunc("GET /wall/events", x.events)
 	mux.HandleFunc("GET /wall/mail/{account}/{n}", x.mail)
 	for _, name := range []string{"wall.css", "wall.js"} {
