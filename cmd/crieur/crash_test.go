@@ -68,6 +68,9 @@ var faulty = sync.OnceValues(func() (string, error) {
 
 var built string
 
+// visitor is anybody on the web.
+var visitor = &http.Client{Timeout: 10 * time.Second}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if built != "" {
@@ -156,7 +159,7 @@ func (c *child) start(fault string) (*exec.Cmd, chan error) {
 			return true
 		default:
 		}
-		r, err := http.Get(c.url + "/readyz") //nolint:noctx
+		r, err := visitor.Get(c.url + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -321,7 +324,7 @@ func TestKill(t *testing.T) {
 
 func (c *child) get(path string) string {
 	c.t.Helper()
-	r, err := http.Get(c.url + path) //nolint:noctx
+	r, err := visitor.Get(c.url + path)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (d *demoServer) find(t *testing.T, st broadcast.Status, channel string) bro
 // raw makes a request as a program of any language would.
 func (d *demoServer) raw(t *testing.T, method, path, body string, header ...string) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequest(method, d.url+path, strings.NewReader(body)) //nolint:noctx
+	req, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
