@@ -143,7 +143,11 @@ func (q *Queue) consumer(ctx context.Context, account string) (jetstream.Consume
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiWait)
+	if !q.calls.TryRLock() {
+		return nil, errStopping
+	}
+	defer q.calls.RUnlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiWait) // what began is awaited
 	defer cancel()
 	consumer, err := q.js.CreateOrUpdateConsumer(ctx, q.stream, jetstream.ConsumerConfig{
 		Durable:       t,

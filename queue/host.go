@@ -29,6 +29,7 @@ type host struct {
 	every  time.Duration
 	log    *slog.Logger
 	lock   *os.File
+	calls  *sync.RWMutex // a server that is making something when it is told to stop leaves it half open
 	looks  chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -39,7 +40,7 @@ type host struct {
 	server *server.Server // nil while none runs
 }
 
-func openHost(dir string, every time.Duration, log *slog.Logger) (*host, error) {
+func openHost(dir string, every time.Duration, calls *sync.RWMutex, log *slog.Logger) (*host, error) {
 	if dir == "" {
 		return nil, errors.New("the embedded server needs a directory")
 	}
@@ -53,7 +54,7 @@ func openHost(dir string, every time.Duration, log *slog.Logger) (*host, error) 
 	if every == 0 {
 		every = watchEvery
 	}
-	h := &host{dir: dir, every: every, log: log, lock: lock, looks: make(chan struct{}, 1)}
+	h := &host{dir: dir, every: every, log: log, lock: lock, calls: calls, looks: make(chan struct{}, 1)}
 	if err := h.start(); err != nil {
 		log.Warn("queue: the embedded server does not start on its files; it begins anew", "dir", dir, "error", err)
 		if err := h.restart(true); err != nil {
@@ -130,6 +131,8 @@ func (h *host) stop() {
 	h.server = nil
 	h.mu.Unlock()
 	if s != nil {
+		h.calls.Lock()
+		defer h.calls.Unlock()
 		s.Shutdown()
 		s.WaitForShutdown()
 	}

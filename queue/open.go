@@ -13,7 +13,7 @@ import (
 )
 
 func (q *Queue) openEmbedded(ctx context.Context, c Config) error {
-	host, err := openHost(c.Dir, c.watch, c.Log)
+	host, err := openHost(c.Dir, c.watch, &q.calls, c.Log)
 	if err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}

@@ -39,6 +39,8 @@ type Config struct {
 // ErrClosed answers whoever uses a queue after Close.
 var ErrClosed = errors.New("queue: closed")
 
+var errStopping = errors.New("the server is about to stop")
+
 const (
 	maxBytes = 64 << 20         // of waiting nudges: some 250,000
 	maxAge   = 10 * time.Minute // a nudge that damage keeps from arriving stands in the way of the next for no longer
@@ -58,7 +60,9 @@ type Queue struct {
 	nc           *nats.Conn
 	js           jetstream.JetStream
 
-	mu     sync.Mutex  // one creation of the stream at once
+	calls  sync.RWMutex // held for reading by who makes something on the server, for writing by who stops the server
+	mu     sync.Mutex
+	making *making     // under way, or nil
 	ready  atomic.Bool // the stream was seen since the last trouble
 	closed atomic.Bool
 	broken atomic.Int64 // Enqueue fails at once until then, in nanoseconds since 1970
@@ -98,7 +102,9 @@ func (q *Queue) Close(ctx context.Context) error {
 		q.host.stopWatching()
 	}
 	if q.nc != nil {
+		q.calls.Lock()
 		q.nc.Close()
+		q.calls.Unlock()
 	}
 	if q.host != nil {
 		return q.host.close(ctx)
@@ -180,20 +186,49 @@ func waitsAlready(err error) bool {
 		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// ensure makes the stream unless it was seen since the last trouble.
+// making is one creation of the stream, which all who need it wait for.
+type making struct {
+	done chan struct{}
+	err  error
+}
+
+// ensure makes the stream unless it was seen since the last trouble. What began goes on when ctx is done.
 func (q *Queue) ensure(ctx context.Context) error {
-	if q.ready.Load() {
-		return nil
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.ready.Load() {
 		return nil
 	}
 	if !q.nc.IsConnected() {
 		return errors.New("not connected to the server")
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiWait)
+	q.mu.Lock()
+	m := q.making
+	if m == nil {
+		if !q.calls.TryRLock() {
+			q.mu.Unlock()
+			return errStopping
+		}
+		m = &making{done: make(chan struct{})}
+		q.making = m
+		go func() {
+			defer q.calls.RUnlock()
+			m.err = q.createStream()
+			q.mu.Lock()
+			q.making = nil
+			q.mu.Unlock()
+			close(m.done)
+		}()
+	}
+	q.mu.Unlock()
+	select {
+	case <-m.done:
+		return m.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (q *Queue) createStream() error {
+	ctx, cancel := context.WithTimeout(context.Background(), apiWait)
 	defer cancel()
 	_, err := q.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:              q.stream,
