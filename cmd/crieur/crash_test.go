@@ -32,6 +32,7 @@ type child struct {
 	vars   map[string]string
 	url    string
 	client *client.Client
+	token  string
 	log    *lockedBuffer
 }
 
@@ -82,6 +83,12 @@ func TestMain(m *testing.M) {
 // newChild prepares a state directory with a token and a mailing list.
 func newChild(t *testing.T, w *world.World, people int) *child {
 	t.Helper()
+	return newChildIn(t, w, people, shortDir(t))
+}
+
+// newChildIn is newChild in a given state directory.
+func newChildIn(t *testing.T, w *world.World, people int, dir string) *child {
+	t.Helper()
 	binary, err := faulty()
 	if err != nil {
 		t.Fatal(err)
@@ -95,20 +102,22 @@ func newChild(t *testing.T, w *world.World, people int) *child {
 	_ = l.Close()
 	c.url = "http://" + address
 	c.vars = map[string]string{
-		"CRIEUR_STATE": shortDir(t), "CRIEUR_LISTEN": address, "CRIEUR_UNDO": "0s", "CRIEUR_SETTLE_GAP": "200ms",
+		"CRIEUR_STATE": dir, "CRIEUR_LISTEN": address, "CRIEUR_UNDO": "0s", "CRIEUR_SETTLE_GAP": "200ms",
 		"CRIEUR_CHANNELS": strings.Join(w.Accounts(), ","), "CRIEUR_LOG_FORMAT": "json", "CRIEUR_LOG_LEVEL": "debug",
 	}
 	if url := os.Getenv("CRIEUR_TEST_POSTGRES"); url != "" && strings.Contains(t.Name(), "Postgres") {
 		c.vars["CRIEUR_DATABASE_URL"] = url
 	}
 	maps.Copy(c.vars, w.Environ())
-	token := strings.TrimSpace(c.run("token", "create", "--name", "test", "--scope", "admin"))
-	args := []string{"subscribers", "add"}
-	for i := range people {
-		args = append(args, fmt.Sprintf("reader%d@example.org", i))
+	c.token = strings.TrimSpace(c.run("token", "create", "--name", "test", "--scope", "admin"))
+	if people > 0 {
+		args := []string{"subscribers", "add"}
+		for i := range people {
+			args = append(args, fmt.Sprintf("reader%d@example.org", i))
+		}
+		c.run(args...)
 	}
-	c.run(args...)
-	c.client = client.New(c.url, announce.NewSecret(token), &http.Transport{DisableKeepAlives: true})
+	c.client = client.New(c.url, announce.NewSecret(c.token), &http.Transport{DisableKeepAlives: true})
 	return c
 }
 
@@ -203,6 +212,7 @@ func titled(posts []sim.Post, n int) []sim.Post {
 // TestKill kills the server at every named point and at random, and checks that every accepted announcement is
 // everywhere exactly once. CRASH_LOOPS sets the number of kills.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	loops := 6
 	if s := os.Getenv("CRASH_LOOPS"); s != "" {
 		n, err := strconv.Atoi(s)

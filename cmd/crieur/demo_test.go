@@ -103,6 +103,7 @@ func TestDemoOnce(t *testing.T) {
 }
 
 func TestAmendAndRetractEverywhere(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	ctx := context.Background()
 	draft := world.Sample(time.Now())
@@ -166,6 +167,7 @@ func status(err error, code int) bool {
 }
 
 func TestFiftyAtOnceAreOne(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	body, err := json.Marshal(numbered(1))
 	if err != nil {
@@ -209,6 +211,7 @@ func TestFiftyAtOnceAreOne(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	event := `{"kind":"event","texts":{"fr":{"title":"Soirée"}},"event":{"starts_at":"2031-03-14T18:30"%s}%s}`
 	long := strings.TrimSpace(strings.Repeat("mot ", 74))
@@ -263,6 +266,7 @@ func TestBadInput(t *testing.T) {
 
 // After a platform accepted a post and cut the connection, there is exactly one post in the end.
 func TestAcceptedThenCut(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	for channel, path := range map[string]string{"slack": "chat.postMessage", "twitter": "/2/tweets"} {
 		d.world.Platform(channel).Script().Push(sim.Fault{Kind: sim.DropAfter, OnlyMethod: "POST", OnlyPath: path})
@@ -286,6 +290,7 @@ func TestAcceptedThenCut(t *testing.T) {
 }
 
 func TestStopFreezesEverything(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	ctx := context.Background()
 	a, _, err := d.Submit(ctx, numbered(1), "")
@@ -330,6 +335,7 @@ func TestStopFreezesEverything(t *testing.T) {
 
 // A channel with a dead token stops alone, keeps what waits, and goes on after a resume.
 func TestDeadTokenStopsOneChannel(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	ctx := context.Background()
 	d.world.Platform("slack").Script().Push(sim.Fault{Kind: sim.Answer, Status: 200, Header: map[string]string{"Content-Type": "application/json"}, Body: `{"ok":false,"error":"token_revoked"}`, OnlyPath: "chat.postMessage"})
@@ -357,6 +363,7 @@ func TestDeadTokenStopsOneChannel(t *testing.T) {
 }
 
 func TestRateLimitHonoured(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	d.world.Platform("slack").Script().Push(sim.Fault{Kind: sim.Answer, Status: 429, Header: map[string]string{"Retry-After": "1"}, OnlyPath: "chat.postMessage"})
 	began := time.Now()
@@ -373,6 +380,7 @@ func TestRateLimitHonoured(t *testing.T) {
 
 // Undo: nothing leaves before the time to take it back is over, and what was taken back never leaves.
 func TestUndo(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	ctx := context.Background()
 	draft := numbered(1)
@@ -400,6 +408,7 @@ func TestUndo(t *testing.T) {
 }
 
 func TestUnsubscribe(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	ctx := context.Background()
 	a, _, err := d.Submit(ctx, numbered(1), "")

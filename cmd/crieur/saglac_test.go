@@ -115,6 +115,7 @@ func saglac(t *testing.T, dir string) []announce.Draft {
 
 // TestSagLac previews every real event of a community on every channel, and publishes ten of them.
 func TestSagLac(t *testing.T) {
+	t.Parallel()
 	dir := os.Getenv("SAGLAC_DIR")
 	if dir == "" {
 		t.Skip("SAGLAC_DIR is not set: the real events of SagLac IO are not here")

@@ -17,6 +17,7 @@ import (
 
 // No secret of any variable is in a log at debug level, an error, a page or a metrics line, whatever the platforms answer.
 func TestSecretsStayHidden(t *testing.T) {
+	t.Parallel()
 	w, err := world.New()
 	if err != nil {
 		t.Fatal(err)

@@ -155,6 +155,7 @@ func (s *Service) work(ctx, calls context.Context, a account, id announce.ID) {
 const patience = 2 * time.Second
 
 func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID) {
+	var h horizon
 	for ctx.Err() == nil {
 		c, ok, err := s.Store.Claim(ctx, a.Name, id, store.ClaimOptions{Owner: s.Store.Owner(), Lease: s.Lease, Pace: a.Pace})
 		switch {
@@ -164,7 +165,7 @@ func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID) {
 			}
 			return
 		case ok:
-			s.perform(calls, a, c)
+			s.perform(calls, a, c, &h)
 		case c.Wait > 0 && c.Wait <= patience:
 			select {
 			case <-ctx.Done():
@@ -177,9 +178,9 @@ func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID) {
 }
 
 // perform makes the one call of a claim, or settles a lost one, and records how it ended.
-func (s *Service) perform(calls context.Context, a account, c store.Claim) {
+func (s *Service) perform(calls context.Context, a account, c store.Claim, h *horizon) {
 	if c.Verb == announce.Publish {
-		if why := s.late(calls, c.Delivery.Announcement); why != "" {
+		if why := s.late(calls, c.Delivery, h); why != "" {
 			d := ended(c.Delivery)
 			d.Attempts--
 			d.Rest, d.Fault = announce.Skipped, why
@@ -204,7 +205,7 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim) {
 		s.look(calls, a, c)
 	case again:
 		d := onceMore(c.Delivery, now)
-		if why := s.late(calls, d.Announcement); why != "" {
+		if why := s.late(calls, d, h); why != "" {
 			d = c.Delivery
 			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
 		}
@@ -219,17 +220,29 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim) {
 	}
 }
 
-// late tells why an announcement is not published any more, or "".
-func (s *Service) late(ctx context.Context, id announce.ID) string {
-	a, _, err := s.Store.Announcement(ctx, id)
-	if err != nil {
-		return "" // it was readable when it was claimed; the call is not held up
+// horizon is when an announcement becomes too late to publish; zero times: never. It is read once per revision.
+type horizon struct {
+	rev           int
+	expires, over time.Time
+}
+
+// late tells why a delivery's announcement is not published any more, or "".
+func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) string {
+	if h.rev != d.Rev {
+		a, _, err := s.Store.Announcement(ctx, d.Announcement)
+		if err != nil {
+			return "" // it was readable when it was claimed; the call is not held up
+		}
+		*h = horizon{rev: a.Rev, expires: a.Expires.Instant}
+		if a.Event != nil && !a.Kind.AboutPast() {
+			h.over = a.Event.Over()
+		}
 	}
 	now := s.Store.Now()
 	switch {
-	case !a.Expires.IsZero() && !a.Expires.Instant.After(now):
+	case !h.expires.IsZero() && !h.expires.After(now):
 		return "it expired before it could be published"
-	case a.Event != nil && !a.Kind.AboutPast() && !a.Event.Over().After(now):
+	case !h.over.IsZero() && !h.over.After(now):
 		return "the event was over before it could be published"
 	}
 	return ""

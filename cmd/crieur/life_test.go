@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/world"
+	"github.com/crieur/crieur/publishers/sim"
+)
+
+func newWorld(t *testing.T) *world.World {
+	t.Helper()
+	w, err := world.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	unlimited(w)
+	return w
+}
+
+// submit accepts announcements from to to-1 and returns their IDs.
+func (c *child) submit(from, to int) []announce.ID {
+	c.t.Helper()
+	var ids []announce.ID
+	for n := from; n < to; n++ {
+		a, _, err := c.client.Submit(context.Background(), numbered(n), fmt.Sprintf("key-%d", n))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		ids = append(ids, a.ID)
+	}
+	return ids
+}
+
+// published waits until every announcement is on every channel, and checks that each is there once.
+func (c *child) published(w *world.World, ids []announce.ID, from int) {
+	c.t.Helper()
+	c.until("everything is published", time.Minute, func() bool {
+		for _, id := range ids {
+			if st, err := c.client.Status(context.Background(), id); err != nil || st.State != "published" || !settled(st) {
+				return false
+			}
+		}
+		return true
+	})
+	for n := from; n < from+len(ids); n++ {
+		for _, channel := range []string{"twitter", "slack"} {
+			if got := len(titled(w.Platform(channel).Posts(), n)); got != 1 {
+				c.t.Errorf("announcement %d is %d times on %s", n, got, channel)
+			}
+		}
+	}
+}
+
+// SIGTERM under load ends the server in order: exit 0, and no call is left unknown when the platforms answer.
+func TestTermUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := newChild(t, w, 200)
+	cmd, dead := c.start("")
+	ids := c.submit(0, 6)
+	began := time.Now()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-dead; err != nil {
+		t.Fatalf("%v\n%s", err, c.log.String())
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	for _, id := range ids {
+		st := c.run("status", string(id), "--json")
+		if strings.Contains(st, `"calling"`) || strings.Contains(st, `"unknown"`) {
+			t.Errorf("a call was left behind:\n%s", st)
+		}
+	}
+	cmd, dead = c.start("")
+	c.published(w, ids, 0)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	<-dead
+	mails := map[string]int{}
+	for _, p := range w.Platform("email").Posts() {
+		mails[p.To+p.Subject]++
+	}
+	if len(mails) != 6*200 {
+		t.Errorf("%d of %d mails", len(mails), 6*200)
+	}
+	for who, n := range mails {
+		if n != 1 {
+			t.Errorf("%s: %d copies", who, n)
+		}
+	}
+}
+
+// A stream of events does not keep the server from stopping, and a second server on the same state refuses to start.
+func TestOneServerAndItsStreams(t *testing.T) {
+	t.Parallel()
+	c := newChild(t, newWorld(t), 0)
+	cmd, dead := c.start("")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	stream, err := (&http.Client{}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Body.Close() }()
+	if stream.StatusCode != http.StatusOK {
+		t.Fatalf("the stream answers %d", stream.StatusCode)
+	}
+	second := exec.Command(c.binary, "serve")
+	second.Env = environList(c.vars)
+	out, err := second.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), fmt.Sprint(cmd.Process.Pid)) {
+		t.Errorf("a second server: %v\n%s", err, out)
+	}
+	began := time.Now()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-dead; err != nil || time.Since(began) > 10*time.Second {
+		t.Errorf("stopping with an open stream: %v after %s", err, time.Since(began))
+	}
+}
+
+// The queue can be wiped: what waits is in the record.
+func TestQueueDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := newChild(t, w, 3)
+	for _, channel := range []string{"twitter", "slack"} {
+		w.Platform(channel).Script().Push(sim.Fault{Kind: sim.Answer, Status: 429, Header: map[string]string{"Retry-After": "1", "x-rate-limit-reset": fmt.Sprint(time.Now().Unix() + 1)}, OnlyMethod: "POST"})
+	}
+	cmd, dead := c.start("")
+	ids := c.submit(0, 5)
+	_ = cmd.Process.Signal(syscall.SIGKILL)
+	<-dead
+	if err := os.RemoveAll(filepath.Join(c.vars["CRIEUR_STATE"], "nats")); err != nil {
+		t.Fatal(err)
+	}
+	cmd, dead = c.start("")
+	c.published(w, ids, 0)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	<-dead
+}
+
+// A full disk refuses new announcements and loses none; when there is room again everything goes on by itself.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := shortDir(t)
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("a small disk cannot be mounted here (%v %s): not root?", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	c := newChildIn(t, w, 3, dir)
+	cmd, dead := c.start("")
+	ids := c.submit(0, 2)
+	ballast := filepath.Join(dir, "ballast")
+	fill := func() {
+		f, err := os.Create(ballast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := make([]byte, 1<<20)
+		for err == nil {
+			_, err = f.Write(block)
+		}
+		_ = f.Close()
+	}
+	fill()
+	refused := 0
+	for n := 2; n < 8; n++ {
+		_, _, err := c.client.Submit(context.Background(), numbered(n), fmt.Sprintf("key-%d", n))
+		if status(err, http.StatusInsufficientStorage) || status(err, http.StatusServiceUnavailable) {
+			refused++
+		} else {
+			t.Errorf("announcement %d on a full disk: %v", n, err)
+		}
+	}
+	all, err := c.client.List(context.Background(), "", 100)
+	if err != nil || len(all) != 2 {
+		t.Errorf("%d announcements are listed, %v", len(all), err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	c.until("announcements are accepted again", 30*time.Second, func() bool {
+		_, _, err := c.client.Submit(context.Background(), numbered(2), "key-2")
+		return err == nil
+	})
+	ids = append(ids, c.submit(2, 6)...)
+	c.published(w, ids, 0)
+	t.Logf("%d refused while the disk was full, %d published after", refused, len(ids))
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-dead; err != nil {
+		t.Errorf("%v\n%s", err, c.log.String())
+	}
+}
