@@ -27,7 +27,8 @@ func (q *Queue) Consume(ctx context.Context, account string, n int, handle func(
 	if _, err := token(account); err != nil {
 		return fmt.Errorf("queue: account: %w", err)
 	}
-	c := consumption{q: q, account: account, slots: make(chan struct{}, max(n, 1)), handle: handle, ctx: context.WithoutCancel(ctx)}
+	c := consumption{q: q, account: account, slots: make(chan struct{}, max(n, 1)), handle: handle}
+	calls := context.WithoutCancel(ctx)
 	defer c.calls.Wait()
 	pause := minPause
 	for {
@@ -35,7 +36,7 @@ func (q *Queue) Consume(ctx context.Context, account string, n int, handle func(
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		err = c.pull(up)
+		err = c.pull(up, calls)
 		lost := up.Err() != nil
 		up.release()
 		if ctx.Err() != nil {
@@ -62,14 +63,13 @@ type consumption struct {
 	account string
 	slots   chan struct{} // one element for each call under way or awaited
 	handle  func(context.Context, Job)
-	ctx     context.Context // of the calls
 	calls   sync.WaitGroup
 	fetched bool // a fetch ended well since the last trouble
 }
 
-// pull fetches and runs until something goes wrong or ctx is done. It uses Fetch: the library's continuous pulls can
-// lose their wake-up and stall for half a minute.
-func (c *consumption) pull(ctx context.Context) error {
+// pull fetches until something goes wrong or ctx is done, and runs what it fetched under the context for calls. It uses
+// Fetch: the library's continuous pulls can lose their wake-up and stall for half a minute.
+func (c *consumption) pull(ctx, calls context.Context) error {
 	consumer, err := c.q.consumer(ctx, c.account)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c *consumption) pull(ctx context.Context) error {
 			for m := range batch.Messages() {
 				room--
 				c.calls.Add(1)
-				go c.run(ctx, m)
+				go c.run(ctx, calls, m)
 			}
 			err = batch.Error()
 		}
@@ -114,7 +114,7 @@ func (c *consumption) reserve(ctx context.Context) (int, error) {
 	}
 }
 
-func (c *consumption) run(ctx context.Context, m jetstream.Msg) {
+func (c *consumption) run(ctx, calls context.Context, m jetstream.Msg) {
 	defer c.calls.Done()
 	defer func() { <-c.slots }()
 	if ctx.Err() != nil {
@@ -131,7 +131,7 @@ func (c *consumption) run(ctx context.Context, m jetstream.Msg) {
 	ack, cancel := context.WithTimeout(ctx, patience)
 	_ = m.DoubleAck(ack)
 	cancel()
-	c.handle(c.ctx, job)
+	c.handle(calls, job)
 }
 
 // consumer makes the durable consumer of an account, and the stream when it is missing.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,9 +48,17 @@ func (q *Queue) revive(ctx context.Context) error {
 }
 
 func (q *Queue) openExternal(ctx context.Context, c Config) error {
+	for server := range strings.SplitSeq(c.URL, ",") {
+		if !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		if u, err := url.Parse(strings.TrimSpace(server)); err != nil || u.Hostname() == "" {
+			return errors.New("queue: a server's address is not one: write nats://host:4222, or tls://host:4222 (a password with signs such as % or @ must be percent-encoded)")
+		}
+	}
 	options := []nats.Option{
 		nats.CustomReconnectDelay(func(n int) time.Duration {
-			most := min(100*time.Millisecond<<min(n, 10), maxPause)
+			most := min(100*time.Millisecond<<min(n, 10), time.Second)
 			return most/2 + rand.N(most/2)
 		}),
 		nats.IgnoreAuthErrorAbort(), // a credential may be renewed while we run
@@ -110,8 +120,8 @@ func passing(err error) bool {
 	return !errors.As(err, &refused) || refused.Code == unavailable || refused.ErrorCode == noPeers
 }
 
-func (q *Queue) connect(url string, options ...nats.Option) error {
-	nc, err := nats.Connect(url, append(options,
+func (q *Queue) connect(servers string, options ...nats.Option) error {
+	nc, err := nats.Connect(servers, append(options,
 		nats.Name("crieur "+q.name),
 		nats.MaxReconnects(-1),
 		nats.ReconnectBufSize(-1), // fail at once while there is no connection
