@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,6 +64,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 		return errors.Join(public.Shutdown(down), local.Shutdown(down))
 	})
 	a.log.Info("ready", "url", "http://"+listener.Addr().String(), "public_url", a.config.PublicURL, "state", a.config.State, "channels", a.config.Channels, "version", version())
+	debug.FreeOSMemory() // starting leaves garbage that a small server has better use for
 	err = g.Wait()
 	_ = os.Remove(filepath.Join(a.config.State, socketName))
 	err = errors.Join(err, a.Close(ctx))
