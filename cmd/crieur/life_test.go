@@ -208,3 +208,36 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("%v\n%s", err, c.log.String())
 	}
 }
+
+// Two servers share one Postgres: each announcement is published once, whoever accepted it and whoever dies.
+func TestTwoServersOnPostgres(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CRIEUR_TEST_POSTGRES") == "" {
+		t.Skip("CRIEUR_TEST_POSTGRES is not set: there is no Postgres to share")
+	}
+	w := newWorld(t)
+	a := newChild(t, w, 20)
+	b := newChild(t, w, 0)
+	aCmd, aDead := a.start("")
+	bCmd, bDead := b.start("")
+	ids := append(a.submit(9000, 9004), b.submit(9004, 9008)...)
+	_ = aCmd.Process.Signal(syscall.SIGKILL)
+	<-aDead
+	aCmd, aDead = a.start("")
+	b.published(w, ids, 9000)
+	all := map[string]int{}
+	for _, p := range w.Platform("email").Posts() {
+		all[p.To+p.Subject]++
+	}
+	if len(all) != 8*20 {
+		t.Errorf("%d of %d mails", len(all), 8*20)
+	}
+	for _, cmd := range []*exec.Cmd{aCmd, bCmd} {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+	}
+	for name, dead := range map[string]chan error{"the first": aDead, "the second": bDead} {
+		if err := <-dead; err != nil {
+			t.Errorf("%s server: %v", name, err)
+		}
+	}
+}
