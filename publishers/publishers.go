@@ -4,6 +4,7 @@ package publishers
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -101,17 +102,35 @@ func Open(accounts []string, environ map[string]string, d Deps) ([]Account, erro
 	return out, errors.Join(errs...)
 }
 
+// Feeds serves the public feeds and entry pages as the feed's configuration says, or is nil when accounts has no feed.
+func Feeds(accounts []string, environ map[string]string, d Deps) (http.Handler, error) {
+	if !slices.Contains(accounts, "feed") {
+		return nil, nil
+	}
+	c, err := env.ParseAsWithOptions[feed.Config](env.Options{Environment: environ, Prefix: Prefix("feed")})
+	if err != nil {
+		return nil, errors.Join(explain("feed", Prefix("feed"), err)...)
+	}
+	return c.Handler(d.Shelf, d.Site), nil
+}
+
 // explain names the variables behind err.
 func explain(account, prefix string, err error) []error {
 	var all env.AggregateError
-	if !errors.As(err, &all) {
-		return []error{fmt.Errorf("%s: %s%w", account, prefix, err)}
-	}
 	var out []error
-	for _, e := range all.Errors {
-		out = append(out, fmt.Errorf("%s: %w", account, e))
+	if errors.As(err, &all) {
+		for _, e := range all.Errors {
+			out = append(out, fmt.Errorf("%s: %w", account, e))
+		}
+		return out
 	}
-	return out
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // errors.Join of a channel's New
+		for _, e := range joined.Unwrap() {
+			out = append(out, fmt.Errorf("%s: %s%w", account, prefix, e))
+		}
+		return out
+	}
+	return []error{fmt.Errorf("%s: %s%w", account, prefix, err)}
 }
 
 // Prefix is how the variables of an account begin: CRIEUR_SLACK_PARTNERS_ for slack@partners.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/publishers"
-	"github.com/crieur/crieur/publishers/feed"
 	"github.com/crieur/crieur/queue"
 	"github.com/crieur/crieur/templates"
 )
@@ -59,8 +59,10 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	if err != nil {
 		return a, err
 	}
-	accounts, err := publishers.Open(c.Channels, environ, publishers.Deps{Site: c.site(), Shelf: a.store.Shelf()})
-	if err != nil {
+	deps := publishers.Deps{Site: c.site(), Shelf: a.store.Shelf()}
+	accounts, err := publishers.Open(c.Channels, environ, deps)
+	feeds, feedErr := publishers.Feeds(c.Channels, environ, deps)
+	if err = cmp.Or(err, feedErr); err != nil {
 		return a, &configError{err}
 	}
 	if how.work {
@@ -84,7 +86,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.service = broadcast.New(options)
 	a.handler = web.Handler(web.Options{
 		Service: a.service, Store: a.store, Site: c.site(), Metrics: metrics, Version: version(), Log: log,
-		Feeds: feed.Handler(a.store.Shelf(), c.site(), nil), Ready: a.ready,
+		Feeds: feeds, Ready: a.ready,
 	})
 	return a, nil
 }

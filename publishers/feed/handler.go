@@ -17,11 +17,6 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-// Handler serves the shelf with at most 50 entries in a feed: see Config.Handler.
-func Handler(shelf Shelf, site announce.Site, hubs []string) http.Handler {
-	return Config{Hubs: hubs, Max: defaultMax}.Handler(shelf, site)
-}
-
 // Handler serves the shelf: /feeds/{language}/ atom.xml, rss.xml, feed.json and events.ics, and the same without
 // language in the site's default one; /a/{id}, the public page of an entry, /a/{id}.ics and its uploaded pictures;
 // /events, the list. Every answer can be asked for conditionally and by HEAD. What was rendered is kept until the

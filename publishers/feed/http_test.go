@@ -132,7 +132,7 @@ func (c *counting) Item(_ context.Context, key string) (announce.ShelfItem, bool
 
 func TestShelfIsReadOncePerEdition(t *testing.T) {
 	shelf := &counting{fixed: items(t), edition: "1"}
-	h := feed.Handler(shelf, community, nil)
+	h := feed.Config{}.Handler(shelf, community)
 	var all sync.WaitGroup
 	for n := range 100 {
 		all.Go(func() { get(t, h, []string{"/feeds/fr/atom.xml", "/feeds/en/rss.xml", "/a/01a", "/events"}[n%4]) })
@@ -155,7 +155,7 @@ func TestShelfIsReadOncePerEdition(t *testing.T) {
 
 func TestShelfThatCannotBeRead(t *testing.T) {
 	shelf := &counting{fixed: items(t), edition: "1", broken: errors.New("the disk is full of secrets")}
-	h := feed.Handler(shelf, community, nil)
+	h := feed.Config{}.Handler(shelf, community)
 	w := get(t, h, "/feeds/fr/atom.xml")
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "secrets") {
 		t.Errorf("%d, %v, %s", w.Code, w.Header(), w.Body)
@@ -179,7 +179,7 @@ func TestShelfThatCannotBeRead(t *testing.T) {
 func TestPlainShelf(t *testing.T) {
 	_, platform := start(t)
 	shelf := platform.Shelf()
-	h := feed.Handler(shelf, community, nil)
+	h := feed.Config{}.Handler(shelf, community)
 	seen := map[string]bool{}
 	for n := range 3 {
 		if err := shelf.Put(t.Context(), announce.ShelfItem{Key: fmt.Sprint(n), Message: message(n), First: day(1), Updated: day(1)}); err != nil {

@@ -190,7 +190,7 @@ func TestStructuredDataCannotEscape(t *testing.T) {
 	m := message(1)
 	m.Kind, m.Event = announce.KindEvent, &announce.Event{Start: when(t, "2027-10-20T18:30"), Venue: &announce.Venue{Name: `</script><script>alert("x")</script><!--`}}
 	m.Versions[0].Subject = `</title></script><b>"&'`
-	h := feed.Handler(fixed{{Key: "x", Message: m, First: day(1), Updated: day(1)}}, community, nil)
+	h := feed.Config{}.Handler(fixed{{Key: "x", Message: m, First: day(1), Updated: day(1)}}, community)
 	for _, path := range []string{"/a/x", "/events"} {
 		page, err := html.Parse(get(t, h, path).Body)
 		if err != nil {
@@ -211,7 +211,7 @@ func TestOtherLanguages(t *testing.T) {
 		{Language: "fr-CA", Subject: "Bonjour", HTML: "<p>Allô</p>"},
 	}
 	site := announce.Site{URL: "https://cafe.example.org", Languages: []announce.Language{"fr"}}
-	h := feed.Handler(fixed{{Key: "x", Message: m, First: day(1), Updated: day(1)}}, site, nil)
+	h := feed.Config{}.Handler(fixed{{Key: "x", Message: m, First: day(1), Updated: day(1)}}, site)
 	body := get(t, h, "/a/x").Body.String()
 	for _, want := range []string{`<article id="ar" lang="ar" dir="rtl">`, "أهلا &amp; سهلا<br>", `lang="fr-CA" hreflang="fr-CA">Français (Canada)`, "– cafe.example.org</title>"} {
 		if !strings.Contains(body, want) {
@@ -226,7 +226,7 @@ func TestOtherLanguages(t *testing.T) {
 }
 
 func TestEmptyShelf(t *testing.T) {
-	h := feed.Handler(fixed{}, announce.Site{}, nil)
+	h := feed.Config{}.Handler(fixed{}, announce.Site{})
 	for path, want := range map[string]string{
 		"/feeds/atom.xml": "<updated>1970-01-01T00:00:00Z</updated>", "/feeds/rss.xml": "<rss", "/feeds/feed.json": `"items": []`, "/feeds/events.ics": "END:VCALENDAR", "/events": "Aucun événement",
 	} {

@@ -169,7 +169,7 @@ func TestMax(t *testing.T) {
 			t.Errorf("MAX %d: %d entries, the first %q", most, len(f.Items), f.Items[0].Title)
 		}
 	}
-	if w := get(t, feed.Handler(many, community, nil), "/a/"+string(message(0).Announcement)); w.Code != 200 {
+	if w := get(t, feed.Config{}.Handler(many, community), "/a/"+string(message(0).Announcement)); w.Code != 200 {
 		t.Errorf("an entry that left the feed has no page any more: %d", w.Code)
 	}
 }
