@@ -123,6 +123,9 @@ func parseMarkdown(b []byte) (announce.Draft, error) {
 
 // strict decodes JSON and refuses fields that nobody reads.
 func strict(b []byte, into any) error {
+	if string(bytes.TrimSpace(b)) == "null" || len(bytes.TrimSpace(b)) == 0 {
+		return errors.New("nothing is in it; see: crieur announce --help")
+	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {

@@ -179,4 +179,3 @@ func boardCase(wrap func(*poster) announce.Publisher) Case {
 		Window: time.Minute, Secrets: []string{token},
 	}
 }
-
