@@ -189,7 +189,7 @@ func TestUnit(t *testing.T) {
 // TestProxies: what is for the inside stays there, and what Crieur takes is let through.
 func TestProxies(t *testing.T) {
 	for name, wants := range map[string][]string{
-		"Caddyfile":  {"path /metrics", "max_size 8MB", "Strict-Transport-Security"},
+		"Caddyfile":  {"path /metrics", "max_size 8MiB", "Strict-Transport-Security"},
 		"nginx.conf": {"location = /metrics", "client_max_body_size 8m;", "proxy_buffering off;", "Strict-Transport-Security"},
 	} {
 		text := read(t, name)
