@@ -32,13 +32,16 @@ func (q *Queue) Consume(ctx context.Context, account string, n int, handle func(
 	defer c.calls.Wait()
 	pause := minPause
 	for {
-		up, err := q.link.wait(ctx)
-		if err != nil || ctx.Err() != nil {
+		up, release, err := q.link.wait(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		err = c.pull(up, calls)
 		lost := up.Err() != nil
-		up.release()
+		release()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -70,7 +73,10 @@ type consumption struct {
 // pull fetches until something goes wrong or ctx is done, and runs what it fetched under the context for calls. It uses
 // Fetch: the library's continuous pulls can lose their wake-up and stall for half a minute.
 func (c *consumption) pull(ctx, calls context.Context) error {
-	consumer, err := c.q.consumer(ctx, c.account)
+	if err := c.q.ensure(ctx); err != nil {
+		return err
+	}
+	consumer, err := c.q.consumer(c.account)
 	if err != nil {
 		return err
 	}
@@ -134,20 +140,21 @@ func (c *consumption) run(ctx, calls context.Context, m jetstream.Msg) {
 	c.handle(calls, job)
 }
 
-// consumer makes the durable consumer of an account, and the stream when it is missing.
-func (q *Queue) consumer(ctx context.Context, account string) (jetstream.Consumer, error) {
-	if err := q.ensure(ctx); err != nil {
-		return nil, err
-	}
+// consumer makes the durable consumer of an account.
+func (q *Queue) consumer(account string) (jetstream.Consumer, error) {
 	t, err := token(account)
 	if err != nil {
 		return nil, err
+	}
+	line := q.link.now()
+	if line == nil {
+		return nil, errNotConnected
 	}
 	if !q.calls.TryRLock() {
 		return nil, errStopping
 	}
 	defer q.calls.RUnlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiWait) // what began is awaited
+	ctx, cancel := context.WithTimeout(line, apiWait) // what began is awaited while the answer can come
 	defer cancel()
 	consumer, err := q.js.CreateOrUpdateConsumer(ctx, q.stream, jetstream.ConsumerConfig{
 		Durable:       t,

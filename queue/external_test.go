@@ -328,4 +328,16 @@ func TestCluster(t *testing.T) {
 	t.Logf("the leader went: %v until all nudges had come", time.Since(began))
 	carries(t, q, got, "slack", "after")
 	eventually(t, "health", func() bool { return q.Health(t.Context()) == nil })
+
+	for _, s := range servers {
+		if s.Running() {
+			s.Shutdown() // the second of three: there is no majority any more
+			break
+		}
+	}
+	eventually(t, "health tells that the majority is gone", func() bool { return q.Health(t.Context()) != nil })
+	began = time.Now()
+	if err := q.Enqueue(t.Context(), Job{"slack", "alone"}); err == nil || time.Since(began) > patience+time.Second {
+		t.Errorf("without a majority: %v after %v", err, time.Since(began))
+	}
 }

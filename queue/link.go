@@ -8,67 +8,66 @@ import (
 // link knows whether the connection stands. Safe for concurrent use.
 type link struct {
 	mu    sync.Mutex
-	up    chan struct{} // closed while the connection stands
-	ended chan struct{} // closed by end
-	down  context.Context
+	up    chan struct{}   // closed while the connection stands
+	line  context.Context // done when the connection goes; nil while there is none
 	cut   context.CancelFunc
+	ended context.Context // done after end
+	end   context.CancelFunc
 }
 
-func newLink() *link { return &link{up: make(chan struct{}), ended: make(chan struct{})} }
+func newLink() *link {
+	l := &link{up: make(chan struct{})}
+	l.ended, l.end = context.WithCancel(context.Background())
+	return l
+}
 
 func (l *link) connected() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.down != nil {
+	if l.line != nil {
 		return
 	}
-	l.down, l.cut = context.WithCancel(context.Background())
+	l.line, l.cut = context.WithCancel(context.Background())
 	close(l.up)
 }
 
 func (l *link) disconnected() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.down == nil {
+	if l.line == nil {
 		return
 	}
 	l.cut()
-	l.down, l.up = nil, make(chan struct{})
+	l.line, l.up = nil, make(chan struct{})
 }
 
-// end ends every wait, now and later.
-func (l *link) end() {
-	l.disconnected()
-	close(l.ended)
+// now is a context that is done when the connection goes; nil when there is none.
+func (l *link) now() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line
 }
 
-// standing is a context that is done when the connection goes or the caller's context is.
-type standing struct {
-	context.Context
-	release func()
-}
-
-// wait returns when the connection stands. It returns ErrClosed after end, and neither when ctx is done.
-func (l *link) wait(ctx context.Context) (standing, error) {
+// wait returns, when the connection stands, a context that is done when it goes, after end, or with ctx. It returns
+// ErrClosed after end, and the error of ctx when that is done first.
+func (l *link) wait(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	for {
 		l.mu.Lock()
-		up, down := l.up, l.down
+		up, line := l.up, l.line
 		l.mu.Unlock()
-		select {
-		case <-l.ended:
-			return standing{}, ErrClosed
-		default:
+		if l.ended.Err() != nil {
+			return nil, nil, ErrClosed
 		}
-		if down != nil {
-			both, cancel := context.WithCancel(ctx)
-			stop := context.AfterFunc(down, cancel)
-			return standing{both, func() { stop(); cancel() }}, nil
+		if line != nil {
+			all, cancel := context.WithCancel(ctx)
+			one, two := context.AfterFunc(line, cancel), context.AfterFunc(l.ended, cancel)
+			return all, func() { one(); two(); cancel() }, nil
 		}
 		select {
 		case <-up:
-		case <-l.ended:
+		case <-l.ended.Done():
 		case <-ctx.Done():
-			return standing{}, nil
+			return nil, nil, ctx.Err()
 		}
 	}
 }

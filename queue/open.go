@@ -24,7 +24,10 @@ func (q *Queue) openEmbedded(ctx context.Context, c Config) error {
 	if err := q.connect("", nats.InProcessServer(host), quick); err != nil {
 		return fmt.Errorf("queue: embedded server: %w", err)
 	}
-	if err := q.ensure(ctx); err != nil {
+	if err := q.ensureWithin(ctx, apiWait); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("queue: %w", ctx.Err())
+		}
 		c.Log.Warn("queue: the files of the embedded server are of no use; it begins anew", "dir", c.Dir, "error", err)
 		if err := host.restart(true); err != nil {
 			return fmt.Errorf("queue: embedded server: %w", err)
@@ -127,8 +130,17 @@ func (q *Queue) connect(servers string, options ...nats.Option) error {
 		nats.ReconnectBufSize(-1), // fail at once while there is no connection
 		nats.Timeout(apiWait),
 		nats.ConnectHandler(func(*nats.Conn) { q.link.connected() }),
-		nats.ReconnectHandler(func(*nats.Conn) { q.ready.Store(false); q.link.connected() }),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { q.link.disconnected() }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			q.ready.Store(false)
+			q.link.connected()
+			q.log.Info("queue: connected again")
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			q.link.disconnected()
+			if !q.closed.Load() {
+				q.log.Warn("queue: the connection is lost", "error", err)
+			}
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { q.log.Debug("queue: connection", "error", err) }),
 	)...)
 	if err != nil {
@@ -140,5 +152,8 @@ func (q *Queue) connect(servers string, options ...nats.Option) error {
 		return err
 	}
 	q.nc, q.js = nc, js
+	if nc.IsConnected() {
+		q.link.connected() // the handler may come later
+	}
 	return nil
 }

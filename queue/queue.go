@@ -39,7 +39,10 @@ type Config struct {
 // ErrClosed answers whoever uses a queue after Close.
 var ErrClosed = errors.New("queue: closed")
 
-var errStopping = errors.New("the server is about to stop")
+var (
+	errNotConnected = errors.New("not connected to the server")
+	errStopping     = errors.New("the server is about to stop")
+)
 
 const (
 	maxBytes = 64 << 20         // of waiting nudges: some 250,000
@@ -105,6 +108,7 @@ func (q *Queue) Close(ctx context.Context) error {
 		q.calls.Lock()
 		q.nc.Close()
 		q.calls.Unlock()
+		q.link.disconnected()
 	}
 	if q.host != nil {
 		return q.host.close(ctx)
@@ -197,8 +201,9 @@ func (q *Queue) ensure(ctx context.Context) error {
 	if q.ready.Load() {
 		return nil
 	}
-	if !q.nc.IsConnected() {
-		return errors.New("not connected to the server")
+	line := q.link.now()
+	if line == nil {
+		return errNotConnected
 	}
 	q.mu.Lock()
 	m := q.making
@@ -211,7 +216,7 @@ func (q *Queue) ensure(ctx context.Context) error {
 		q.making = m
 		go func() {
 			defer q.calls.RUnlock()
-			m.err = q.createStream()
+			m.err = q.createStream(line)
 			q.mu.Lock()
 			q.making = nil
 			q.mu.Unlock()
@@ -227,8 +232,8 @@ func (q *Queue) ensure(ctx context.Context) error {
 	}
 }
 
-func (q *Queue) createStream() error {
-	ctx, cancel := context.WithTimeout(context.Background(), apiWait)
+func (q *Queue) createStream(line context.Context) error {
+	ctx, cancel := context.WithTimeout(line, apiWait)
 	defer cancel()
 	_, err := q.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:              q.stream,

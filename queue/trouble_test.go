@@ -51,6 +51,11 @@ func TestNudgesSurviveCloseAndOpen(t *testing.T) {
 	if err := q.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if q, err := Open(cancelled, Config{Dir: dir}); err == nil {
+		t.Error(errors.Join(errors.New("opened although nobody waits"), q.Close(t.Context())))
+	}
 	q = open(t, Config{Dir: dir})
 	if n := waiting(t, q); n != 2 {
 		t.Errorf("%d nudges wait, want 2", n)
