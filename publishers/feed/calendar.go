@@ -79,13 +79,17 @@ func (v *view) occasion(e entry) occasion {
 
 func (v *view) event(o occasion, l announce.Language) *ics.VEvent {
 	x, m := o.in(l), o.Message
-	m.Announcement, m.Subject, m.Summary, m.Updated = announce.ID(o.Key), x.Subject, x.Summary, o.Updated
-	if m.Link == "" {
-		m.Link = o.page
-	}
-	m.Images = nil
-	for _, p := range o.pictures {
-		m.Images = append(m.Images, announce.Picture{URL: p.URL})
+	m.Announcement, m.Subject, m.Summary, m.Updated, m.Images = announce.ID(o.Key), x.Subject, x.Summary, o.Updated, nil
+	if o.Removed.IsZero() {
+		if m.Link == "" {
+			m.Link = o.page
+		}
+		for _, p := range o.pictures {
+			m.Images = append(m.Images, announce.Picture{URL: p.URL})
+		}
+	} else { // what was taken away is not told again: calendars only need to know when it was, and that it is not
+		m.Subject, m.Summary, m.Link, m.Topics = wordsFor(l).Gone, "", "", nil
+		m.Event = &announce.Event{Start: m.Event.Start, End: m.Event.End, Zone: m.Event.Zone, Sequence: m.Event.Sequence}
 	}
 	e := calendar.Event(m, v.site, calendar.Options{Stamp: o.Updated})
 	if o.cancelled {

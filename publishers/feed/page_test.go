@@ -235,3 +235,13 @@ func TestEmptyShelf(t *testing.T) {
 		}
 	}
 }
+
+// A retraction may be about something that should never have been said.
+func TestWhatWasTakenAwayIsNotToldAgain(t *testing.T) {
+	h := served(t)
+	for _, path := range []string{"/a/01h", "/a/01h.ics", "/events", "/feeds/fr/events.ics", "/feeds/fr/atom.xml", "/feeds/fr/rss.xml", "/feeds/fr/feed.json"} {
+		if body := get(t, h, path).Body.String(); strings.Contains(body, "Soirée retirée") || strings.Contains(body, "Retirée.") {
+			t.Errorf("%s still tells it", path)
+		}
+	}
+}
