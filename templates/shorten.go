@@ -219,10 +219,10 @@ func trailing(s string, c byte) int { return len(s) - len(strings.TrimRight(s, s
 
 // firstSentences is what a reader of only a few sentences needs: as many whole ones as fit in most code points, else words.
 func firstSentences(s string, most int) string {
-	p := prose{text: s}
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}
+	p := prose{text: head(s, most+lookahead)}
 	best := ""
 	for _, c := range p.cuts() {
 		if utf8.RuneCountInString(s[:c]) > most {
@@ -243,12 +243,25 @@ func clipWords(s string, most int) string {
 	if most <= 0 || utf8.RuneCountInString(s) <= most {
 		return s
 	}
-	p := prose{text: s}
+	p := prose{text: head(s, most+lookahead)}
 	n := sort.Search(len(p.cuts()), func(i int) bool { return utf8.RuneCountInString(p.at(i)) > most })
 	if n == 0 {
 		return clipGraphemes(s, most)
 	}
 	return p.at(n - 1)
+}
+
+// lookahead is how many code points behind a cut may decide about it: a URL, a name that leads on.
+const lookahead = 300
+
+// head is the first n code points of s.
+func head(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 func clipGraphemes(s string, most int) string {

@@ -29,7 +29,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.probe(ctx); return nil })
 	for _, a := range s.accounts {
 		g.Go(func() error {
-			err := s.Queue.Consume(ctx, a.Name, workers(a), func(ctx context.Context, j queue.Job) { s.work(ctx, calls, a, announce.ID(j.Announcement)) })
+			err := s.Queue.Consume(ctx, a.Name, workers(a), func(_ context.Context, j queue.Job) { s.work(ctx, calls, a, announce.ID(j.Announcement)) })
 			if err != nil && ctx.Err() == nil {
 				return fmt.Errorf("the queue of %s: %w", a.Name, err)
 			}
