@@ -55,6 +55,10 @@ func (w *writer) inline(n ast.Node) {
 	case *ast.Emphasis:
 		w.wrapped(n, strings.Repeat("*", n.Level), strings.Repeat("_", n.Level))
 	case *east.Strikethrough:
+		if struck(n) { // already inside one: a second run of tildes would be a code fence
+			w.inlines(n)
+			return
+		}
 		w.wrapped(n, "~~", "~~")
 	case *ast.Link:
 		w.link(n, string(n.Destination))
@@ -71,6 +75,15 @@ func (w *writer) inline(n ast.Node) {
 	default:
 		w.inlines(n)
 	}
+}
+
+func struck(n ast.Node) bool {
+	for p := n.Parent(); p != nil; p = p.Parent() {
+		if p.Kind() == east.KindStrikethrough {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *writer) wrapped(n ast.Node, mark, other string) {

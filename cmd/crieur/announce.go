@@ -239,6 +239,9 @@ func (c statusCmd) Run(ctx context.Context, s *session) error {
 func (s *session) status(st broadcast.Status) error {
 	p := s.painter()
 	fmt.Fprintf(s.out, "%s\n%s, revision %d, %s\n", p.paint("1", st.Title), st.ID, st.Rev, p.state(string(st.State)))
+	if st.Stopped {
+		fmt.Fprintln(s.out, p.paint("31", "All publishing is stopped;")+" publish again with: crieur resume")
+	}
 	var rows [][]string
 	for _, d := range st.Deliveries {
 		where, when := "", ""

@@ -67,7 +67,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	}
 	if how.work {
 		a.queue, err = queue.Open(ctx, queue.Config{
-			URL: c.NATSURL, Credentials: c.NATSCredentials, CA: c.NATSCA, Certificate: c.NATSCertificate, Key: c.NATSKey,
+			URL: c.NATSURL.Reveal(), Credentials: c.NATSCredentials, CA: c.NATSCA, Certificate: c.NATSCertificate, Key: c.NATSKey,
 			Replicas: c.NATSReplicas, Dir: filepath.Join(c.State, "nats"), Log: log,
 		})
 		if err != nil {

@@ -35,12 +35,12 @@ type Config struct {
 	LogLevel    string              `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat   string              `env:"LOG_FORMAT" doc:"json or text. Default: text on a terminal, else json."`
 
-	NATSURL         string `env:"NATS_URL" doc:"Servers of an external NATS, separated by commas; empty: embedded, without a port."`
-	NATSCredentials string `env:"NATS_CREDENTIALS" doc:"File with the NATS user's credentials."`
-	NATSCA          string `env:"NATS_CA" doc:"File with the certificates to trust, PEM."`
-	NATSCertificate string `env:"NATS_CERTIFICATE" doc:"File with the certificate to show, PEM."`
-	NATSKey         string `env:"NATS_KEY" doc:"File with that certificate's private key, PEM."`
-	NATSReplicas    int    `env:"NATS_REPLICAS" envDefault:"1" doc:"Copies of the queue on a cluster: 1, 3 or 5."`
+	NATSURL         announce.Secret `env:"NATS_URL" doc:"Servers of an external NATS, separated by commas; empty: embedded, without a port."`
+	NATSCredentials string          `env:"NATS_CREDENTIALS" doc:"File with the NATS user's credentials."`
+	NATSCA          string          `env:"NATS_CA" doc:"File with the certificates to trust, PEM."`
+	NATSCertificate string          `env:"NATS_CERTIFICATE" doc:"File with the certificate to show, PEM."`
+	NATSKey         string          `env:"NATS_KEY" doc:"File with that certificate's private key, PEM."`
+	NATSReplicas    int             `env:"NATS_REPLICAS" envDefault:"1" doc:"Copies of the queue on a cluster: 1, 3 or 5."`
 }
 
 // Client is what the command line needs to reach a server elsewhere.

@@ -202,7 +202,7 @@ func numbered(n int) announce.Draft {
 func titled(posts []sim.Post, n int) []sim.Post {
 	var out []sim.Post
 	for _, p := range posts {
-		if strings.Contains(p.Subject+p.Text, fmt.Sprintf("n° %04d", n)) || strings.Contains(p.Subject+p.Text, fmt.Sprintf("n° %04d", n)) {
+		if strings.Contains(plain(p.Subject+p.Text), fmt.Sprintf("n° %04d", n)) {
 			out = append(out, p)
 		}
 	}

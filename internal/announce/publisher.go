@@ -76,6 +76,7 @@ type Limits struct {
 
 	Pace       time.Duration // least time between two calls; 0: none
 	Concurrent int           // most calls at once; 0: one
+	Patience   time.Duration // longest that one call may take; 0: one minute
 
 	Budget int64 // most micro-dollars that publishing and amending may cost in a calendar month (UTC); 0: no ceiling. Needs Coster
 }

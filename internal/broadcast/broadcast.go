@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type Options struct {
 	Undo      time.Duration // before the first call, unless the announcement says otherwise
 	SettleGap time.Duration // between two looks for a lost call; 0: 60 s
 	Grace     time.Duration // for calls under way when Run is told to stop; 0: 25 s
-	Lease     time.Duration // longest a call may take; 0: 90 s
+	Lease     time.Duration // how long a delivery is kept from others after the last sign of life; 0: 90 s
 
 	Point func(string) // called at each named point of a delivery's life; nil: nothing. For fault tests
 }
@@ -135,6 +136,10 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, _, why, err := s.Store.Stopped(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := s.Store.Now()
 	var out []Channel
 	for _, x := range s.Accounts {
@@ -152,6 +157,9 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 			case st.PausedUntil.After(now):
 				c.State, c.Until, c.Fault = "paused", &st.PausedUntil, st.Why
 			}
+		}
+		if all {
+			c.State, c.Fault = "stopped", strings.TrimSpace("all publishing is stopped; publish again with: crieur resume. "+why)
 		}
 		out = append(out, c)
 	}

@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -273,14 +274,37 @@ func (s *Service) afford(ctx context.Context, a account, c store.Claim) (announc
 	return d, false
 }
 
+// hold renews a claim's lease while its call lasts, until the returned function is called. A lease that is lost ends the
+// call: somebody else answers for the delivery.
+func (s *Service) hold(ctx context.Context, cancel func(), c store.Claim) (release func()) {
+	released := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(s.Lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-released:
+				return
+			case <-tick.C:
+			}
+			if err := s.Store.Renew(context.WithoutCancel(ctx), c.Delivery.ID, c.Fence, s.Lease); errors.Is(err, store.ErrFenced) {
+				cancel()
+				return
+			}
+		}
+	}()
+	return func() { close(released) }
+}
+
 // call makes one call. A panic in a channel counts as a lost call: it may have happened.
 func (s *Service) call(ctx context.Context, a account, c store.Claim, verb announce.Verb, repeat bool) (out call) {
 	out = call{Delivery: c.Delivery, Verb: verb, Repeat: repeat}
 	if repeat {
 		out.Delivery.Attempts++
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Lease*2/3)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.Patience, time.Minute))
 	defer cancel()
+	defer s.hold(ctx, cancel, c)()
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -320,7 +344,7 @@ func (s *Service) end(a account, c store.Claim, done call) {
 
 // look reads back whether a lost call had its effect.
 func (s *Service) look(ctx context.Context, a account, c store.Claim) {
-	ctx, cancel := context.WithTimeout(ctx, s.Lease*2/3)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	since := c.Delivery.First
 	if c.Delivery.Began.Before(since) || since.IsZero() {

@@ -31,6 +31,7 @@ type Status struct {
 	UpdatedAt    time.Time                `json:"updated_at"`
 	Deliveries   []Row                    `json:"deliveries"`
 	People       []People                 `json:"people,omitempty" doc:"Personal channels: how many people are in each state."`
+	Stopped      bool                     `json:"stopped,omitempty" doc:"All publishing is stopped: what waits goes on after a resume."`
 }
 
 // Row is one delivery on a broadcast account.
@@ -73,9 +74,14 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	stopped, _, _, err := s.Store.Stopped(ctx)
+	if err != nil {
+		return Status{}, err
+	}
 	_, text := a.Pick(a.Default)
 	st := Status{
-		ID: id, Rev: a.Rev, Title: text.Title, Announcement: a.Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
+		Stopped: stopped,
+		ID:      id, Rev: a.Rev, Title: text.Title, Announcement: a.Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
 		Deliveries: make([]Row, 0, len(rows)), People: people,
 	}
 	var sum tally

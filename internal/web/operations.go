@@ -69,11 +69,15 @@ func (s *server) operations() {
 		})
 	huma.Register(s.api, op("POST", "/v1/stop", "stop", ScopeAnnounce, "Stop all publishing at once"),
 		func(ctx context.Context, in *struct {
-			Body struct {
+			Body *struct {
 				Why string `json:"why,omitempty" maxLength:"500"`
-			} `required:"false"`
+			}
 		}) (*body[Stopped], error) {
-			left, err := s.Service.Stop(ctx, actorOf(ctx).Name, in.Body.Why)
+			why := ""
+			if in.Body != nil {
+				why = in.Body.Why
+			}
+			left, err := s.Service.Stop(ctx, actorOf(ctx).Name, why)
 			if err != nil {
 				return nil, s.fail(err)
 			}
@@ -82,11 +86,15 @@ func (s *server) operations() {
 	resume := op("POST", "/v1/resume", "resume", ScopeAnnounce, "Publish again, after a stop or after a channel's fault was mended", 422)
 	resume.DefaultStatus = http.StatusNoContent
 	huma.Register(s.api, resume, func(ctx context.Context, in *struct {
-		Body struct {
+		Body *struct {
 			Channel string `json:"channel,omitempty" maxLength:"100" doc:"The account whose fault was mended; empty: end the stop."`
-		} `required:"false"`
+		}
 	}) (*struct{}, error) {
-		if err := s.Service.Resume(ctx, actorOf(ctx).Name, in.Body.Channel); err != nil {
+		channel := ""
+		if in.Body != nil {
+			channel = in.Body.Channel
+		}
+		if err := s.Service.Resume(ctx, actorOf(ctx).Name, channel); err != nil {
 			return nil, s.fail(err)
 		}
 		return nil, nil
