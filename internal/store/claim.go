@@ -156,7 +156,7 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, 
 	before := h.Delivery
 	c.Verb = h.Todo()
 	if c.Verb != announce.Settle {
-		h.Calling, h.CallRev, h.Began = c.Verb, h.Rev, t.now
+		h.Calling, h.CallRev, h.Began, h.Fault = c.Verb, h.Rev, t.now, "" // what went wrong before this call says nothing of it
 		h.Attempts++
 	}
 	h.fence, h.lease, h.owner = h.fence+1, us(t.now.Add(c.Lease)), clean(c.Owner)

@@ -87,7 +87,7 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 	}
 	for _, account := range had {
 		if !slices.ContainsFunc(s.Plans, func(p Plan) bool { return p.Account == account }) {
-			if err := t.unwantPlan(ctx, a.ID, account, "", a.Updated); err != nil {
+			if err := t.unwantPlan(ctx, a.ID, account, s.Cannot[account], a.Updated); err != nil {
 				return err
 			}
 		}
@@ -99,15 +99,21 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 		if !slices.Contains(had, p.Account) {
 			continue
 		}
+		first := p.First
+		if first.IsZero() {
+			first = p.Next
+		}
 		var template announce.Delivery
 		if i := slices.IndexFunc(s.Deliveries, func(d announce.Delivery) bool { return d.Account == p.Account && d.To == "" }); i >= 0 {
 			template = s.Deliveries[i]
 		}
 		if _, err := t.exec(ctx, `UPDATE deliveries SET wanted = 1, rev = ?, attempts = 0, looks = 0,
-			rest = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END, fault = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END,
+			rest = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END,
+			fault = CASE WHEN calling <> '' THEN fault WHEN shown > 0 THEN ? ELSE '' END,
+			first_due = CASE WHEN first_due > ? THEN ? ELSE first_due END,
 			next = CASE WHEN calling = '' OR lease_until > 0 THEN ? ELSE next END
 			WHERE announcement = ? AND account = ? AND recipient <> ''`,
-			a.Rev, string(template.Rest), clean(template.Fault), us(p.Next), string(a.ID), p.Account); err != nil {
+			a.Rev, string(template.Rest), clean(template.Fault), us(a.Updated), us(first), us(p.Next), string(a.ID), p.Account); err != nil {
 			return err
 		}
 	}
@@ -124,9 +130,9 @@ func (t *tx) reviseBroadcast(ctx context.Context, s Submission) error {
 	for i, h := range rows {
 		before := h.Delivery
 		if d := wanted[i]; d != nil {
-			h.revise(*d, a.Rev)
+			h.revise(*d, a.Rev, a.Updated)
 		} else {
-			h.unwant("", a.Updated)
+			h.unwant(s.Cannot[h.Account], a.Updated)
 		}
 		if h.Delivery == before {
 			continue
@@ -183,9 +189,17 @@ func match(rows []held, s Submission) (wanted []*announce.Delivery, fresh []held
 }
 
 // revise makes h wanted in the form of d. A call under way is seen to its end first.
-func (h *held) revise(d announce.Delivery, rev int) {
+func (h *held) revise(d announce.Delivery, rev int, now time.Time) {
 	h.Wanted, h.Rev, h.Language = true, rev, d.Language
-	h.Attempts, h.Looks, h.Rest, h.Fault = 0, 0, announce.Moving, ""
+	if h.First.After(now) { // it was never due: its time is the new one
+		if h.First = d.First; h.First.IsZero() {
+			h.First = d.Next
+		}
+	}
+	h.Attempts, h.Looks, h.Rest = 0, 0, announce.Moving
+	if h.Calling == announce.Nothing {
+		h.Fault = "" // of a lost call it stays: it tells a lost answer from a death of this program
+	}
 	if h.Shown > 0 && h.Calling == announce.Nothing {
 		h.Rest, h.Fault = d.Rest, d.Fault
 	}

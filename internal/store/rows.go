@@ -80,8 +80,8 @@ func (t *tx) putIs(ctx context.Context, h held) error {
 
 // putShould writes what should be, and what a new intention clears. The lease stays.
 func (t *tx) putShould(ctx context.Context, h held) error {
-	_, err := t.exec(ctx, `UPDATE deliveries SET language = ?, wanted = ?, rev = ?, attempts = ?, looks = ?, next = ?, rest = ?, fault = ? WHERE id = ?`,
-		string(h.Language), flag(h.Wanted), h.Rev, h.Attempts, h.Looks, us(h.Next), string(h.Rest), clean(h.Fault), h.ID)
+	_, err := t.exec(ctx, `UPDATE deliveries SET language = ?, wanted = ?, rev = ?, attempts = ?, looks = ?, first_due = ?, next = ?, rest = ?, fault = ? WHERE id = ?`,
+		string(h.Language), flag(h.Wanted), h.Rev, h.Attempts, h.Looks, us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), h.ID)
 	return err
 }
 

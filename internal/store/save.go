@@ -158,6 +158,14 @@ func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error
 	return err
 }
 
+// Forget makes a key free again.
+func (db *DB) Forget(ctx context.Context, k Key) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM idempotency WHERE token = ? AND key = ?`, clean(k.Token), clean(k.Key))
+		return err
+	})
+}
+
 // Prune deletes idempotency keys that have expired.
 func (db *DB) Prune(ctx context.Context) error {
 	return db.write(ctx, func(ctx context.Context, t *tx) error {

@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+// Refund takes amount off an account's current month: what it was booked for did not happen.
+func (db *DB) Refund(ctx context.Context, account string, amount int64) error {
+	month := db.Now().UTC().Format("2006-01")
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE spending SET spent = CASE WHEN spent > ? THEN spent - ? ELSE 0 END WHERE account = ? AND month = ?`, amount, amount, account, month)
+		return err
+	})
+}
+
 // Spend books amount on an account's current month (UTC) unless its sum would pass budget; both are micro-dollars.
 // booked: it was. next is when the next month begins. Servers that share the record share the budget.
 func (db *DB) Spend(ctx context.Context, account string, amount, budget int64) (booked bool, next time.Time, err error) {

@@ -31,6 +31,10 @@ func TestSpendNeverPassesTheBudget(t *testing.T) {
 		if booked.Load() != 5 {
 			t.Errorf("%d posts of 0.20 $ for 1.00 $", booked.Load())
 		}
+		must(t, db.Refund(context.Background(), "twitter", 200_000))
+		if ok, _, err := db.Spend(context.Background(), "twitter", 200_000, 1_000_000); err != nil || !ok {
+			t.Errorf("what was given back cannot be spent: %v, %v", ok, err)
+		}
 		if ok, _, err := db.Spend(context.Background(), "twitter@other", 1_000_000, 1_000_000); err != nil || !ok {
 			t.Errorf("another account's budget: %v, %v", ok, err)
 		}

@@ -12,6 +12,7 @@ type Submission struct {
 	Payloads     []Payload             // frozen messages of this revision
 	Deliveries   []announce.Delivery   // broadcast accounts: the rows to insert, or to bring to this revision
 	Plans        []Plan                // personal accounts
+	Cannot       map[string]string     // Revise: by account that is not wanted any more, what to tell a person where a shown post cannot be retracted
 	Actor        string                // who asked, for the audit log
 	Key          *Key                  // nil: none. Only Save reads it
 }
