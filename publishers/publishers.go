@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+	"golang.org/x/text/language"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/email"
@@ -68,6 +70,8 @@ type Account struct {
 	Language  announce.Language // of its posts; empty: the announcement's default
 }
 
+var accountName = regexp.MustCompile(`^[a-z]+(@[a-z0-9][a-z0-9_-]*)?$`)
+
 // common is what every account may set, whatever its channel.
 type common struct {
 	Language announce.Language `env:"LANGUAGE" doc:"Language of this account's posts. Default: the announcement's."`
@@ -88,9 +92,20 @@ func Open(accounts []string, environ map[string]string, d Deps) ([]Account, erro
 			continue
 		}
 		prefix := Prefix(name)
+		if !accountName.MatchString(name) {
+			errs = append(errs, fmt.Errorf("CRIEUR_CHANNELS: %q is not the name of an account: write slack or slack@partners, in lower-case letters, digits, - and _", name))
+			continue
+		}
+		if other := slices.IndexFunc(accounts[:i], func(a string) bool { return Prefix(a) == prefix }); other >= 0 {
+			errs = append(errs, fmt.Errorf("CRIEUR_CHANNELS: %s and %s would read the same variables (%s...): rename one", accounts[other], name, prefix))
+			continue
+		}
 		com, err := env.ParseAsWithOptions[common](env.Options{Environment: environ, Prefix: prefix})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		if _, err := language.Parse(string(com.Language)); com.Language != "" && err != nil {
+			errs = append(errs, fmt.Errorf("%s: %sLANGUAGE: %q is not a language tag: write fr, fr-CA or en", name, prefix, com.Language))
 		}
 		p, err := list()[n].open(environ, prefix, d)
 		if err != nil {

@@ -42,7 +42,7 @@ A Markdown file:
 }
 
 func (c announceCmd) Run(ctx context.Context, s *session) error {
-	d, err := readDraft(c.File, s.in)
+	d, err := s.readDraft(c.File)
 	if err != nil {
 		return err
 	}
@@ -145,10 +145,12 @@ func (s *session) follow(ctx context.Context, r *reached, limit time.Duration, s
 			return nil
 		}
 		wait, stop := context.WithTimeout(ctx, 2*time.Second)
-		_ = r.Changes(wait, id, nil, func(web.Change) bool { return false })
+		if err := r.Changes(wait, id, nil, func(web.Change) bool { return false }); err != nil {
+			<-wait.Done() // no stream to wait for: look again in a while
+		}
 		stop()
 		if ctx.Err() != nil {
-			return fmt.Errorf("it is not everywhere after %s; it goes on: crieur status %s", limit, id)
+			return fmt.Errorf("it is not everywhere after %s; it goes on: crieur status %s", time.Since(began).Round(time.Second), id)
 		}
 	}
 }
@@ -178,6 +180,9 @@ func (s *session) progress(st broadcast.Status, seen map[string]string, since ti
 func peopleState(x broadcast.People) string {
 	if !x.Done || x.Counts[announce.Waiting]+x.Counts[announce.CallingNow] > 0 {
 		return "publishing"
+	}
+	if x.Planned > 0 && x.Counts[announce.FailedState] == x.Planned {
+		return string(announce.FailedState)
 	}
 	return string(announce.Published)
 }
@@ -280,7 +285,7 @@ func (amendCmd) Help() string {
 }
 
 func (c amendCmd) Run(ctx context.Context, s *session) error {
-	d, err := readDraft(c.File, s.in)
+	d, err := s.readDraft(c.File)
 	if err != nil {
 		return err
 	}
@@ -328,7 +333,7 @@ func (c retractCmd) Run(ctx context.Context, s *session) error {
 type settleCmd struct {
 	ID       announce.ID   `arg:"" help:"Announcement."`
 	Delivery string        `arg:"" help:"Delivery, or the channel's name."`
-	Saw      broadcast.Saw `required:"" enum:"appeared,absent,done" help:"appeared: the post is there. absent: it is not, publish it. done: I did by hand what was wanted."`
+	Saw      broadcast.Saw `required:"" enum:"appeared,absent,done" help:"appeared: the post, or its change, is there. absent: it is not, publish it. done: I did by hand what was wanted."`
 	URL      string        `name:"url" help:"Where the post can be seen."`
 	Receipt  string        `help:"The platform's ID of the post, if you know it."`
 }

@@ -31,6 +31,8 @@ type app struct {
 	queue   *queue.Queue // nil unless opened to run
 	service *broadcast.Service
 	handler http.Handler
+
+	stopping chan struct{} // closed when the server stops
 }
 
 // opening says how an app is opened.
@@ -41,7 +43,7 @@ type opening struct {
 
 // open opens everything that environ describes. What was opened before an error is closed again.
 func open(ctx context.Context, c Config, environ map[string]string, log *slog.Logger, how opening) (a *app, err error) {
-	a = &app{config: c, log: log}
+	a = &app{config: c, log: log, stopping: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close(ctx))
@@ -86,7 +88,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.service = broadcast.New(options)
 	a.handler = web.Handler(web.Options{
 		Service: a.service, Store: a.store, Site: c.site(), Metrics: metrics, Version: version(), Log: log,
-		Feeds: feeds, Ready: a.ready,
+		Feeds: feeds, Ready: a.ready, Stopping: a.stopping,
 	})
 	return a, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -81,7 +82,15 @@ func load(environ map[string]string) (Config, error) {
 	var errs []error
 	var all env.AggregateError
 	if errors.As(err, &all) {
-		errs = append(errs, all.Errors...)
+		for _, e := range all.Errors {
+			var wrong env.ParseError
+			if errors.As(e, &wrong) {
+				f, _ := reflect.TypeFor[Config]().FieldByName(wrong.Name)
+				name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+				e = fmt.Errorf("%s%s: %w", prefix, name, wrong.Err)
+			}
+			errs = append(errs, e)
+		}
 	} else if err != nil {
 		errs = append(errs, err)
 	}

@@ -45,7 +45,7 @@ func (c demoCmd) Run(ctx context.Context, s *session) (err error) {
 	}()
 	draft := world.Sample(time.Now())
 	if c.File != "" {
-		if draft, err = readDraft(c.File, s.in); err != nil {
+		if draft, err = s.readDraft(c.File); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func demo(ctx context.Context, listen string, log io.Writer) (*demoServer, error
 	local := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.handler.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), "the wall")))
 	})
-	wall := d.world.Wall(local, world.WallOptions{Community: config.Name, PublicURL: d.url})
+	wall := d.world.Wall(local, world.WallOptions{Community: config.Name, PublicURL: d.url, Stopping: a.stopping})
 	mux.Handle("/wall", wall)
 	mux.Handle("/wall/", wall)
 	mux.Handle("GET /{$}", http.RedirectHandler("/wall", http.StatusFound))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
+const maxFile = 16 << 20
+
 // frontMatter is a Draft with the shorter forms that a Markdown file may use: title and summary at the top belong to the
 // default language.
 type frontMatter struct {
@@ -28,26 +31,31 @@ type frontMatter struct {
 // languageMark begins the text of a language in a Markdown file: <!-- lang: en -->
 var languageMark = regexp.MustCompile(`(?m)^<!--\s*lang:\s*([A-Za-z0-9-]+)\s*-->[ \t]*\n?`)
 
-// readDraft reads an announcement from a file (- for in): Markdown with YAML front matter, YAML or JSON.
-func readDraft(path string, in io.Reader) (announce.Draft, error) {
+// readDraft reads an announcement from a file (- for standard input): Markdown with YAML front matter, YAML or JSON.
+func (s *session) readDraft(path string) (announce.Draft, error) {
 	var b []byte
 	var err error
 	if path == "-" {
-		b, err = io.ReadAll(io.LimitReader(in, 16<<20))
+		b, err = io.ReadAll(io.LimitReader(s.in, maxFile+1))
 	} else {
 		b, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return announce.Draft{}, &inputError{err}
 	}
-	d, err := parseDraft(b, strings.ToLower(filepath.Ext(path)))
+	if len(b) > maxFile {
+		return announce.Draft{}, badInput("%s has more than %d bytes", path, maxFile)
+	}
+	fallback, _, _ := strings.Cut(cmp.Or(s.environ[prefix+"LANGUAGES"], "fr"), ",")
+	d, err := parseDraft(b, strings.ToLower(filepath.Ext(path)), announce.Language(strings.TrimSpace(fallback)))
 	if err != nil {
 		return announce.Draft{}, badInput("%s: %w", path, err)
 	}
 	return d, nil
 }
 
-func parseDraft(b []byte, ext string) (announce.Draft, error) {
+// parseDraft reads a file with this extension. A Markdown text whose language is not named is in the fallback.
+func parseDraft(b []byte, ext string, fallback announce.Language) (announce.Draft, error) {
 	b = bytes.ReplaceAll(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), []byte("\r\n"), []byte("\n"))
 	var d announce.Draft
 	trimmed := bytes.TrimSpace(b)
@@ -55,7 +63,7 @@ func parseDraft(b []byte, ext string) (announce.Draft, error) {
 	case ext == ".json" || bytes.HasPrefix(trimmed, []byte("{")):
 		return d, strict(trimmed, &d)
 	case ext == ".md" || ext == ".markdown" || bytes.HasPrefix(trimmed, []byte("---\n")) && bytes.Contains(trimmed[4:], []byte("\n---")):
-		return parseMarkdown(trimmed)
+		return parseMarkdown(trimmed, fallback)
 	}
 	j, err := yaml.YAMLToJSON(b)
 	if err != nil {
@@ -64,7 +72,7 @@ func parseDraft(b []byte, ext string) (announce.Draft, error) {
 	return d, strict(j, &d)
 }
 
-func parseMarkdown(b []byte) (announce.Draft, error) {
+func parseMarkdown(b []byte, fallback announce.Language) (announce.Draft, error) {
 	head, text, ok := bytes.Cut(bytes.TrimPrefix(b, []byte("---\n")), []byte("\n---"))
 	if !ok || !bytes.HasPrefix(b, []byte("---\n")) {
 		return announce.Draft{}, errors.New("a Markdown file begins with its fields between two lines of ---; see the README")
@@ -91,7 +99,7 @@ func parseMarkdown(b []byte) (announce.Draft, error) {
 		}
 	}
 	if first == "" {
-		first = "fr"
+		first = fallback
 		d.Default = first
 	}
 	set := func(l announce.Language, change func(*announce.Text)) {
@@ -105,7 +113,8 @@ func parseMarkdown(b []byte) (announce.Draft, error) {
 	if f.Summary != "" {
 		set(first, func(t *announce.Text) { t.Summary = f.Summary })
 	}
-	body := string(bytes.TrimLeft(text, "-\n"))
+	_, text, _ = bytes.Cut(text, []byte("\n")) // the rest of the closing line
+	body := string(text)
 	marks := languageMark.FindAllStringSubmatchIndex(body, -1)
 	part := func(l announce.Language, s string) {
 		if s = strings.TrimSpace(s); s != "" {

@@ -29,7 +29,7 @@ func TestParseDraft(t *testing.T) {
 		"plain.json": `{"kind":"event","default_language":"fr","event":{"starts_at":"2027-11-16T18:30","venue":{"name":"Café du Clocher"}},"undo_seconds":0,"texts":{"fr":{"title":"Soirée de novembre","body":"Deux conférences et un verre.\n\n---\n\nUn trait n'est pas la fin."},"en":{"title":"November meetup","body":"Two talks and a drink."}}}`,
 	} {
 		_, ext, _ := strings.Cut(name, ".")
-		d, err := parseDraft([]byte(text), "."+ext)
+		d, err := parseDraft([]byte(text), "."+ext, "fr")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -44,6 +44,13 @@ func TestParseDraft(t *testing.T) {
 		if d.Kind != "event" || d.Event == nil || d.Event.StartsAt != "2027-11-16T18:30" || d.Event.Venue.Name != "Café du Clocher" || d.UndoSeconds == nil || *d.UndoSeconds != 0 {
 			t.Errorf("%s: %+v", name, d)
 		}
+	}
+}
+
+func TestMarkdownBodyBeginsWithAList(t *testing.T) {
+	d, err := parseDraft([]byte("---\nkind: news\ntitle: x\n---\n- un\n- deux\n"), ".md", "en")
+	if err != nil || d.Default != "en" || d.Texts["en"].Body != "- un\n- deux" {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 
@@ -65,7 +72,7 @@ func TestParseDraftSaysWhatIsWrong(t *testing.T) {
 		if strings.HasPrefix(text, "---") {
 			ext = ".md"
 		}
-		_, err := parseDraft([]byte(text), ext)
+		_, err := parseDraft([]byte(text), ext, "fr")
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}

@@ -104,7 +104,7 @@ func (c initCmd) write(values map[string]string) error {
 		return err
 	}
 	_, err = f.WriteString(b.String())
-	return errors.Join(err, f.Close())
+	return errors.Join(err, f.Chmod(0o600), f.Close())
 }
 
 func (c initCmd) next(w io.Writer, needed []publishers.Variable) error {

@@ -48,9 +48,8 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 	if err != nil {
 		return errors.Join(err, listener.Close(), a.Close(ctx))
 	}
-	streaming, end := context.WithCancel(context.WithoutCancel(ctx)) // ends event streams, so that Shutdown does not wait for them
-	defer end()
-	public, local := a.httpServer(streaming, handler), a.httpServer(web.WithActor(streaming, "the server's own machine"), handler)
+	base := context.WithoutCancel(ctx) // requests under way are answered
+	public, local := a.httpServer(base, handler), a.httpServer(web.WithActor(base, "the server's own machine"), handler)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.service.Run(ctx) })
 	g.Go(func() error { return served(public.Serve(listener)) })
@@ -58,10 +57,11 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 	g.Go(func() error {
 		<-ctx.Done()
 		a.log.Info("stopping: no new requests, calls under way are finished")
-		end()
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return errors.Join(public.Shutdown(down), local.Shutdown(down))
+		close(a.stopping) // ends the event streams
+		var both errgroup.Group
+		both.Go(func() error { return shutDown(base, public) })
+		both.Go(func() error { return shutDown(base, local) })
+		return both.Wait()
 	})
 	a.log.Info("ready", "url", "http://"+listener.Addr().String(), "public_url", a.config.PublicURL, "state", a.config.State, "channels", a.config.Channels, "version", version())
 	debug.FreeOSMemory() // starting leaves garbage that a small server has better use for
@@ -77,9 +77,19 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 func (a *app) httpServer(ctx context.Context, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, BaseContext: func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+}
+
+// shutDown lets requests end for five seconds. Whoever has not ended by then, or never began to ask, is cut off.
+func shutDown(ctx context.Context, s *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return s.Close()
 }
 
 func served(err error) error {

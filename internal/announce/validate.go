@@ -22,6 +22,7 @@ const (
 	maxURL     = 2000
 	maxAlt     = 2000
 	maxItems   = 50
+	maxTongues = 20
 	maxImages  = 20
 	maxImage   = 5 << 20
 )
@@ -39,6 +40,9 @@ func (f *Faults) texts(a Announcement) {
 	}
 	if _, ok := a.Texts[a.Default]; !ok {
 		f.add("default_language", "%q is not one of the languages in texts", a.Default)
+	}
+	if f.count("texts", len(a.Texts), maxTongues); len(a.Texts) > maxTongues {
+		return
 	}
 	for _, l := range sortedKeys(a.Texts) {
 		path := "texts." + string(l)
@@ -95,6 +99,8 @@ func (f *Faults) rest(a Announcement, r Rules) {
 	if !a.Expires.IsZero() {
 		if !a.Expires.Instant.After(r.Now) {
 			f.add("expires_at", "is in the past")
+		} else if !a.Expires.Instant.After(r.Now.Add(a.Undo)) {
+			f.add("expires_at", "is before the time to take it back is over (undo: %s): it would never be published", a.Undo)
 		}
 		if !a.At.IsZero() && !a.Expires.Instant.After(a.At.Instant) {
 			f.add("expires_at", "must be after publish_at")
@@ -159,7 +165,8 @@ func (f *Faults) speaker(path string, s Speaker) {
 	}
 	f.line(path+".name", s.Name, maxName)
 	f.address(path+".url", s.URL)
-	for _, c := range sortedKeys(s.Handles) {
+	f.count(path+".handles", len(s.Handles), maxItems)
+	for _, c := range sortedKeys(s.Handles)[:min(len(s.Handles), maxItems)] {
 		if !handleName.MatchString(s.Handles[c]) {
 			f.add(path+".handles."+c, "is not an account name: letters, digits and . _ - only, without spaces")
 		}
@@ -187,7 +194,11 @@ func (f *Faults) images(a Announcement) {
 		if strings.TrimSpace(img.AltFor(a.Default, a.Default)) == "" {
 			f.add(fmt.Sprintf("%s.alt.%s", path, a.Default), "is required: say what the picture shows, for people who cannot see it")
 		}
-		for _, l := range sortedKeys(img.Alt) {
+		f.count(path+".alt", len(img.Alt), maxTongues)
+		for _, l := range sortedKeys(img.Alt)[:min(len(img.Alt), maxTongues)] {
+			if !languageTag.MatchString(string(l)) {
+				f.add(path+".alt", "%q is not a language tag: write fr, fr-CA or en", clip(string(l)))
+			}
 			f.prose(fmt.Sprintf("%s.alt.%s", path, l), img.Alt[l], maxAlt)
 		}
 	}

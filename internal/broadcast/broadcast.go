@@ -50,11 +50,13 @@ type Service struct {
 	wake     chan struct{} // the sweeper
 	audience chan struct{} // the planner
 	running  sync.Map      // idempotency keys of submissions under way
+	working  sync.Map      // pairs of account and announcement that are being worked on
 }
 
 type account struct {
 	Account
 	ability
+	slots chan struct{} // one for each call at once
 }
 
 // New returns a service that publishes on the given accounts. Nothing is called before Run.
@@ -73,7 +75,8 @@ func New(o Options) *Service {
 	}
 	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1), audience: make(chan struct{}, 1)}
 	for _, a := range o.Accounts {
-		s.accounts[a.Name] = account{a, abilityOf(a.Publisher)}
+		able := abilityOf(a.Publisher)
+		s.accounts[a.Name] = account{a, able, make(chan struct{}, max(1, able.Concurrent))}
 	}
 	return s
 }
@@ -141,7 +144,7 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 		return nil, err
 	}
 	now := s.Store.Now()
-	var out []Channel
+	out := []Channel{}
 	for _, x := range s.Accounts {
 		a := s.accounts[x.Name]
 		c := Channel{
@@ -177,36 +180,46 @@ type Left struct {
 }
 
 // Stop freezes all publishing, on every server of this database, until Resume. Calls under way end by themselves.
-// It returns what already left of the announcements accepted within the last day.
+// It returns what already left within the last day, of the 100 newest announcements; the list is short when it cannot be
+// read whole, the stop holds all the same.
 func (s *Service) Stop(ctx context.Context, actor, why string) ([]Left, error) {
 	if err := s.Store.Stop(ctx, actor, why); err != nil {
 		return nil, err
 	}
 	s.Log.Warn("all publishing is stopped", "actor", actor, "why", why)
+	left, err := s.left(ctx)
+	if err != nil {
+		s.Log.Error("what left before the stop cannot be listed whole", "err", err)
+	}
+	return left, nil
+}
+
+func (s *Service) left(ctx context.Context) ([]Left, error) {
+	left := []Left{}
+	since := s.Store.Now().Add(-24 * time.Hour)
 	entries, err := s.Store.Announcements(ctx, "", 100)
 	if err != nil {
-		return nil, err
+		return left, err
 	}
-	var left []Left
 	for _, e := range entries {
-		if s.Store.Now().Sub(e.Announcement.Updated) > 24*time.Hour {
-			continue
-		}
 		_, text := e.Announcement.Pick(e.Announcement.Default)
 		rows, err := s.Store.Deliveries(ctx, e.Announcement.ID)
 		if err != nil {
-			return nil, err
+			return left, err
 		}
 		for _, d := range rows {
-			if d.Shown > 0 || d.Calling != announce.Nothing {
+			if d.Shown > 0 && d.Receipt.At.After(since) || d.Calling != announce.Nothing {
 				left = append(left, Left{e.Announcement.ID, text.Title, d.Account, d.State(), d.Receipt.URL, 0})
 			}
 		}
 		people, err := s.people(ctx, e.Announcement.ID)
 		if err != nil {
-			return nil, err
+			return left, err
 		}
 		for _, p := range people {
+			if due(e.Announcement, e.Announcement.Updated).Before(since) {
+				continue
+			}
 			if n := p.Counts[announce.Published] + p.Counts[announce.CallingNow] + p.Counts[announce.Unknown]; n > 0 {
 				left = append(left, Left{e.Announcement.ID, text.Title, p.Channel, announce.Published, "", n})
 			}

@@ -27,7 +27,8 @@ func (s *Service) Check(ctx context.Context) []Checkup {
 			if !ok {
 				return
 			}
-			report, err := c.Check(ctx)
+			var report announce.Report
+			err := s.guard(a.Name, func() (err error) { report, err = c.Check(ctx); return err })
 			if err != nil {
 				report.Findings = append(report.Findings, announce.Finding{Severe: true, What: asError(err).Error(), Do: "mend it, then run crieur doctor again"})
 			}

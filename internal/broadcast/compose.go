@@ -121,7 +121,7 @@ func (s *Service) Preview(_ context.Context, d announce.Draft) ([]Preview, error
 		return nil, err
 	}
 	a.ID, a.Rev, a.Created, a.Updated = "preview", 1, now, now
-	var out []Preview
+	out := []Preview{}
 	for _, t := range s.targets(a) {
 		for _, l := range s.languages(a, t) {
 			p := Preview{Channel: t.Name, Language: l, Limit: t.Limits.Text}

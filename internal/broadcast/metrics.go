@@ -2,6 +2,7 @@ package broadcast
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,10 @@ func (m *Metrics) called(c call, channel string, took time.Duration, now time.Ti
 // gauge reads the state of all deliveries from the store when metrics are scraped.
 type gauge struct {
 	store  *store.DB
+	mu     sync.Mutex
+	until  time.Time // the totals are read again from then on: counting millions of rows takes a while
+	totals map[string]map[announce.State]int
+	due    time.Time
 	count  *prometheus.Desc
 	oldest *prometheus.Desc
 	stop   *prometheus.Desc
@@ -58,10 +63,10 @@ type gauge struct {
 // Gauge is a collector of the deliveries by account and state, the age of the oldest due one, and stops.
 func Gauge(db *store.DB) prometheus.Collector {
 	return &gauge{
-		db,
-		prometheus.NewDesc("crieur_deliveries", "Deliveries by account and state.", []string{"account", "state"}, nil),
-		prometheus.NewDesc("crieur_oldest_due_seconds", "Age of the oldest delivery that is due.", nil, nil),
-		prometheus.NewDesc("crieur_account_stopped", "1 for an account that stopped and waits for a person; account \"\" is the panic stop.", []string{"account"}, nil),
+		store:  db,
+		count:  prometheus.NewDesc("crieur_deliveries", "Deliveries by account and state, at most 15 seconds old.", []string{"account", "state"}, nil),
+		oldest: prometheus.NewDesc("crieur_oldest_due_seconds", "Age of the oldest delivery that is due.", nil, nil),
+		stop:   prometheus.NewDesc("crieur_account_stopped", "1 for an account that stopped and waits for a person; account \"\" is the panic stop.", []string{"account"}, nil),
 	}
 }
 
@@ -70,7 +75,7 @@ func (g *gauge) Describe(ch chan<- *prometheus.Desc) { ch <- g.count; ch <- g.ol
 func (g *gauge) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	totals, oldest, err := g.store.Totals(ctx)
+	totals, oldest, err := g.read(ctx)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(g.count, err)
 		return
@@ -97,6 +102,19 @@ func (g *gauge) Collect(ch chan<- prometheus.Metric) {
 	if err == nil {
 		ch <- prometheus.MustNewConstMetric(g.stop, prometheus.GaugeValue, oneIf(stopped), "")
 	}
+}
+
+func (g *gauge) read(ctx context.Context) (map[string]map[announce.State]int, time.Time, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Now().Before(g.until) {
+		return g.totals, g.due, nil
+	}
+	totals, due, err := g.store.Totals(ctx)
+	if err == nil {
+		g.totals, g.due, g.until = totals, due, time.Now().Add(15*time.Second)
+	}
+	return totals, due, err
 }
 
 func oneIf(b bool) float64 {

@@ -43,7 +43,7 @@ func (s *Service) Run(ctx context.Context) error {
 // workers is how many announcements an account works on at once. Calls on one broadcast account keep their order.
 func workers(a account) int {
 	if a.Personal {
-		return 2
+		return 4
 	}
 	return max(1, a.Concurrent)
 }
@@ -53,11 +53,13 @@ func (s *Service) sweep(ctx context.Context) {
 	prune := time.Time{}
 	for ctx.Err() == nil {
 		wait := time.Second
-		jobs, err := s.Store.Due(ctx, 1000)
+		jobs, err := s.Store.Due(ctx, 10_000)
 		if err == nil && len(jobs) > 0 {
-			nudges := make([]queue.Job, len(jobs))
-			for i, j := range jobs {
-				nudges[i] = queue.Job{Account: j.Account, Announcement: string(j.Announcement)}
+			var nudges []queue.Job
+			for _, j := range jobs {
+				if _, on := s.accounts[j.Account]; on {
+					nudges = append(nudges, queue.Job{Account: j.Account, Announcement: string(j.Announcement)})
+				}
 			}
 			err = s.Queue.Enqueue(ctx, nudges...)
 		}
@@ -118,7 +120,8 @@ func (s *Service) probe(ctx context.Context) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		report, err := c.Check(ctx)
+		var report announce.Report
+		err := s.guard(a.Name, func() (err error) { report, err = c.Check(ctx); return err })
 		cancel()
 		if err != nil || severe(report) {
 			continue
@@ -139,43 +142,68 @@ func severe(r announce.Report) bool {
 	return false
 }
 
-// work makes every call that is due for an announcement on an account. ctx ends the taking of work, calls ends the calls.
+// work makes the calls that are due for an announcement on an account, for one turn at most: then other announcements
+// have theirs. ctx ends the taking of work, calls ends the calls.
 func (s *Service) work(ctx, calls context.Context, a account, id announce.ID) {
-	if !a.Personal {
-		s.drain(ctx, calls, a, id)
+	slot := queue.Job{Account: a.Name, Announcement: string(id)}
+	if _, busy := s.working.LoadOrStore(slot, true); busy {
 		return
 	}
+	end := time.Now().Add(turn)
+	drains := 1
+	if a.Personal {
+		drains = max(1, a.Concurrent)
+	}
 	var g sync.WaitGroup
-	for range max(1, a.Concurrent) {
-		g.Go(func() { s.drain(ctx, calls, a, id) })
+	for range drains {
+		g.Go(func() { s.drain(ctx, calls, a, id, end) })
 	}
 	g.Wait()
+	s.working.Delete(slot)
+	if ctx.Err() == nil && time.Now().After(end) {
+		if err := s.Queue.Enqueue(ctx, slot); err != nil {
+			s.nudge()
+		}
+	}
 }
 
-// patience is how long a worker waits for an account's pace before it leaves the rest to the sweeper.
-const patience = 2 * time.Second
+const (
+	patience = 2 * time.Second // how long a worker waits for an account's pace before it leaves the rest to the sweeper
+	turn     = 5 * time.Second // how long one announcement keeps an account to itself
+)
 
-func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID) {
+func (s *Service) drain(ctx, calls context.Context, a account, id announce.ID, end time.Time) {
 	var h horizon
-	for ctx.Err() == nil {
-		c, ok, err := s.Store.Claim(ctx, a.Name, id, store.ClaimOptions{Owner: s.Store.Owner(), Lease: s.Lease, Pace: a.Pace})
-		switch {
-		case err != nil:
-			if ctx.Err() == nil {
-				s.Log.Warn("no delivery could be claimed; the sweeper tries again", "account", a.Name, "announcement", id, "err", err)
-			}
-			return
-		case ok:
-			s.perform(calls, a, c, &h)
-		case c.Wait > 0 && c.Wait <= patience:
-			select {
-			case <-ctx.Done():
-			case <-time.After(c.Wait):
-			}
-		default:
+	for ctx.Err() == nil && time.Now().Before(end) {
+		a.slots <- struct{}{}
+		more := s.once(ctx, calls, a, id, &h)
+		<-a.slots
+		if !more {
 			return
 		}
 	}
+}
+
+// once claims one delivery and makes its call. It reports whether there may be more to do.
+func (s *Service) once(ctx, calls context.Context, a account, id announce.ID, h *horizon) (more bool) {
+	c, ok, err := s.Store.Claim(ctx, a.Name, id, store.ClaimOptions{Owner: s.Store.Owner(), Lease: s.Lease, Pace: a.Pace})
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			s.Log.Warn("no delivery could be claimed; the sweeper tries again", "account", a.Name, "announcement", id, "err", err)
+		}
+		return false
+	case ok:
+		s.perform(calls, a, c, h)
+	case c.Wait > 0 && c.Wait <= patience:
+		select {
+		case <-ctx.Done():
+		case <-time.After(c.Wait):
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // perform makes the one call of a claim, or settles a lost one, and records how it ended.
@@ -190,18 +218,43 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 		}
 	}
 	if c.Verb != announce.Settle {
-		if held, ok := s.afford(calls, a, c); !ok {
+		cost, held, ok := s.afford(calls, a, c)
+		if !ok {
 			s.record(a, c, verdict{Delivery: held})
 			return
 		}
 		s.Point(AfterIntent)
-		s.end(a, c, s.call(calls, a, c, c.Verb, false))
+		done := s.call(calls, a, c, c.Verb, false)
+		if cost > 0 && done.Err != nil && asError(done.Err).Outcome != announce.Ambiguous {
+			if err := s.Store.Refund(context.WithoutCancel(calls), a.Name, cost); err != nil {
+				s.Log.Warn("a refused post stays in the month's budget", "account", a.Name, "err", err)
+			}
+		}
+		s.end(a, c, done)
 		return
 	}
 	now := s.Store.Now()
 	switch a.settling(c.Delivery, now) {
 	case repeat:
-		s.end(a, c, s.call(calls, a, c, c.Delivery.Calling, true))
+		// What is too late or not wanted any more is not published by a repeat; a channel with stable objects may repeat
+		// what is not wanted, for it then takes the same object away.
+		why := ""
+		if c.Delivery.Calling == announce.Publish {
+			why = s.late(calls, c.Delivery, h)
+			if why == "" && !c.Delivery.Wanted && a.Idempotent != announce.Forever {
+				why = "it was retracted"
+			}
+		}
+		switch {
+		case why == "":
+			s.end(a, c, s.call(calls, a, c, c.Delivery.Calling, true))
+		case a.Find:
+			s.look(calls, a, c)
+		default:
+			d := c.Delivery
+			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
+			s.record(a, c, verdict{Delivery: d})
+		}
 	case look:
 		s.look(calls, a, c)
 	case again:
@@ -250,28 +303,32 @@ func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) str
 }
 
 // afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one.
-func (s *Service) afford(ctx context.Context, a account, c store.Claim) (announce.Delivery, bool) {
+func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost int64, held announce.Delivery, ok bool) {
 	priced, ok := a.Publisher.(announce.Coster)
-	if !ok || a.Budget <= 0 || c.Verb == announce.Retract {
-		return c.Delivery, true
+	if !ok || a.Budget <= 0 || c.Verb == announce.Retract || c.Verb == announce.Amend && !a.ability.Amend {
+		return 0, c.Delivery, true
 	}
-	cost := priced.Cost(c.Message)
+	if err := s.guard(a.Name, func() error { cost = priced.Cost(c.Message); return nil }); err != nil {
+		d := c.Delivery
+		d.Calling, d.Rest, d.Fault = announce.Nothing, announce.Failed, asError(err).Error()
+		return 0, d, false
+	}
 	booked, next, err := s.Store.Spend(ctx, a.Name, cost, a.Budget)
 	if booked {
-		return c.Delivery, true
+		return cost, c.Delivery, true
 	}
 	d := ended(c.Delivery)
 	d.Attempts--
 	if err != nil {
 		d.Next, d.Fault = s.Store.Now().Add(backoff(1)), "the budget could not be read; it is tried again"
-		return d, false
+		return 0, d, false
 	}
 	d.Next = s.Store.Now().Add(time.Hour) // the budget may be raised before the month ends
 	if next.Before(d.Next) {
 		d.Next = next
 	}
 	d.Fault = fmt.Sprintf("this post costs %.3f $ and would pass the budget of %.2f $ a month; it waits until %s, or until the budget is raised", float64(cost)/1e6, float64(a.Budget)/1e6, next.Format(time.DateOnly))
-	return d, false
+	return 0, d, false
 }
 
 // hold renews a claim's lease while its call lasts, until the returned function is called. A lease that is lost ends the
@@ -296,7 +353,23 @@ func (s *Service) hold(ctx context.Context, cancel func(), c store.Claim) (relea
 	return func() { close(released) }
 }
 
-// call makes one call. A panic in a channel counts as a lost call: it may have happened.
+// guard runs a channel's code. A panic in it is a lost call: it may have happened. A cause that is not for people is logged.
+func (s *Service) guard(account string, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Log.Error("a channel panicked", "account", account, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &announce.Error{Outcome: announce.Ambiguous, Fault: "the channel crashed while it was called; this is a defect of Crieur, please report it"}
+		}
+	}()
+	err = do()
+	var known *announce.Error
+	if err != nil && !errors.As(err, &known) {
+		s.Log.Error("a channel returned an error of no known kind", "account", account, "err", err)
+	}
+	return err
+}
+
+// call makes one call.
 func (s *Service) call(ctx context.Context, a account, c store.Claim, verb announce.Verb, repeat bool) (out call) {
 	out = call{Delivery: c.Delivery, Verb: verb, Repeat: repeat}
 	if repeat {
@@ -306,29 +379,26 @@ func (s *Service) call(ctx context.Context, a account, c store.Claim, verb annou
 	defer cancel()
 	defer s.hold(ctx, cancel, c)()
 	began := time.Now()
-	defer func() {
-		if p := recover(); p != nil {
-			s.Log.Error("a channel panicked", "account", a.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			out.Err = &announce.Error{Outcome: announce.Ambiguous, Fault: "the channel crashed while it was called; this is a defect of Crieur, please report it"}
+	out.Err = s.guard(a.Name, func() (err error) {
+		switch verb {
+		case announce.Amend:
+			p, ok := a.Publisher.(announce.Amender)
+			if !ok {
+				return &announce.Error{Outcome: announce.Permanent, Fault: s.cannotAmend(a.Name)}
+			}
+			out.Receipt, err = p.Amend(ctx, c.Delivery.Receipt, c.Message)
+		case announce.Retract:
+			p, ok := a.Publisher.(announce.Retracter)
+			if !ok {
+				return &announce.Error{Outcome: announce.Permanent, Fault: s.cannotRetract(a.Name)}
+			}
+			err = p.Retract(ctx, c.Delivery.Receipt)
+		default:
+			out.Receipt, err = a.Publisher.Publish(ctx, c.Message)
 		}
-		s.Metrics.called(out, a.Publisher.Name(), time.Since(began), s.Store.Now())
-	}()
-	switch verb {
-	case announce.Amend:
-		if p, ok := a.Publisher.(announce.Amender); ok {
-			out.Receipt, out.Err = p.Amend(ctx, c.Delivery.Receipt, c.Message)
-		} else {
-			out.Err = &announce.Error{Outcome: announce.Permanent, Fault: s.cannotAmend(a.Name)}
-		}
-	case announce.Retract:
-		if p, ok := a.Publisher.(announce.Retracter); ok {
-			out.Err = p.Retract(ctx, c.Delivery.Receipt)
-		} else {
-			out.Err = &announce.Error{Outcome: announce.Permanent, Fault: s.cannotRetract(a.Name)}
-		}
-	default:
-		out.Receipt, out.Err = a.Publisher.Publish(ctx, c.Message)
-	}
+		return err
+	})
+	s.Metrics.called(out, a.Publisher.Name(), time.Since(began), s.Store.Now())
 	if out.Err == nil {
 		s.Point(AfterCall)
 		if out.Receipt.At.IsZero() {
@@ -350,7 +420,12 @@ func (s *Service) look(ctx context.Context, a account, c store.Claim) {
 	if c.Delivery.Began.Before(since) || since.IsZero() {
 		since = c.Delivery.Began
 	}
-	r, found, err := a.Publisher.(announce.Finder).Find(ctx, c.Message, since.Add(-2*time.Minute))
+	var r announce.Receipt
+	var found bool
+	err := s.guard(a.Name, func() (err error) {
+		r, found, err = a.Publisher.(announce.Finder).Find(ctx, c.Message, since.Add(-2*time.Minute))
+		return err
+	})
 	now := s.Store.Now()
 	if err == nil {
 		if found && r.At.IsZero() {
@@ -383,9 +458,9 @@ func (s *Service) look(ctx context.Context, a account, c store.Claim) {
 func (s *Service) record(a account, c store.Claim, v verdict) {
 	ctx := context.Background()
 	d := v.Delivery
-	for try := range 6 {
-		err := s.save(ctx, a.Name, c.Fence, v)
-		if err == nil {
+	var err error
+	for try := range 5 {
+		if err = s.save(ctx, a.Name, c.Fence, v); err == nil {
 			break
 		}
 		if errors.Is(err, store.ErrFenced) {
@@ -395,6 +470,9 @@ func (s *Service) record(a account, c store.Claim, v verdict) {
 		}
 		s.Log.Error("a result could not be put on record", "delivery", d.ID, "account", a.Name, "try", try+1, "err", err)
 		time.Sleep(time.Duration(math.Pow(2, float64(try))) * 100 * time.Millisecond)
+	}
+	if err != nil {
+		return // the call stays on record as begun, and is settled when its lease has lapsed
 	}
 	s.Point(AfterResult)
 	level := s.Log.Info
@@ -407,7 +485,7 @@ func (s *Service) record(a account, c store.Claim, v verdict) {
 }
 
 func (s *Service) save(ctx context.Context, account string, fence int64, v verdict) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
 	if v.Pause > 0 {
 		if err := s.Store.Pause(ctx, account, s.Store.Now().Add(v.Pause), v.Delivery.Fault); err != nil {

@@ -62,35 +62,56 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	rows, err := s.Store.Deliveries(ctx, id)
+	h, err := s.heldBack(ctx)
 	if err != nil {
 		return Status{}, err
 	}
-	people, err := s.people(ctx, id)
-	if err != nil {
-		return Status{}, err
-	}
+	return s.describe(ctx, a, retracted, h)
+}
+
+// heldBack is what keeps deliveries from being called.
+type heldBack struct {
+	all      bool
+	accounts map[string]string // the fault of each stopped account
+}
+
+func (s *Service) heldBack(ctx context.Context) (h heldBack, err error) {
 	states, err := s.Store.Accounts(ctx)
 	if err != nil {
+		return h, err
+	}
+	h.accounts = map[string]string{}
+	for _, a := range states {
+		if a.Stopped {
+			h.accounts[a.Account] = a.Fault
+		}
+	}
+	h.all, _, _, err = s.Store.Stopped(ctx)
+	return h, err
+}
+
+func (s *Service) describe(ctx context.Context, a announce.Announcement, retracted bool, h heldBack) (Status, error) {
+	rows, err := s.Store.Deliveries(ctx, a.ID)
+	if err != nil {
 		return Status{}, err
 	}
-	stopped, _, _, err := s.Store.Stopped(ctx)
+	people, err := s.people(ctx, a.ID)
 	if err != nil {
 		return Status{}, err
 	}
 	_, text := a.Pick(a.Default)
 	st := Status{
-		Stopped: stopped,
-		ID:      id, Rev: a.Rev, Title: text.Title, Announcement: a.Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
-		Deliveries: make([]Row, 0, len(rows)), People: people,
+		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: a.Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
+		Deliveries: make([]Row, 0, len(rows)), People: people, Stopped: h.all,
 	}
 	var sum tally
 	for _, d := range rows {
 		r := RowOf(d)
-		for _, acc := range states {
-			if acc.Account == d.Account && acc.Stopped && d.Todo() != announce.Nothing {
-				r.Fault, r.Person = acc.Fault, true
-			}
+		if fault, stopped := h.accounts[d.Account]; stopped && d.Todo() != announce.Nothing {
+			r.Fault, r.Person = fault, true
+		}
+		if _, on := s.accounts[d.Account]; !on && d.Todo() != announce.Nothing {
+			r.Fault, r.Person = switchedOff(d.Account), true
 		}
 		sum.row(d, r)
 		st.Deliveries = append(st.Deliveries, r)
@@ -120,6 +141,7 @@ func RowOf(d announce.Delivery) Row {
 // tally gathers what the one word for an announcement depends on.
 type tally struct {
 	out, open int // shown or being called; still to be done
+	tried     bool
 	attention bool
 	next      time.Time
 }
@@ -134,7 +156,8 @@ func (t *tally) row(d announce.Delivery, r Row) {
 			t.next = d.Next
 		}
 	}
-	t.attention = t.attention || r.Person || r.State == announce.Unknown
+	t.tried = t.tried || d.Attempts > 0
+	t.attention = t.attention || r.Person || r.State == announce.Unknown || r.State == announce.SkippedState
 }
 
 // people counts a personal account. Single failures are expected there; only a channel that reached nobody is a person's business.
@@ -144,7 +167,7 @@ func (t *tally) people(p People) {
 	if !p.Done {
 		t.open++
 	}
-	t.attention = t.attention || p.Planned > 0 && p.Counts[announce.FailedState] == p.Planned
+	t.attention = t.attention || p.Planned > 0 && p.Counts[announce.FailedState]+p.Counts[announce.SkippedState] == p.Planned
 }
 
 func (t *tally) state(retracted bool, due, now time.Time) State {
@@ -156,7 +179,7 @@ func (t *tally) state(retracted bool, due, now time.Time) State {
 		return NeedsAttention
 	case retracted && t.open == 0:
 		return Retracted
-	case t.out == 0 && t.open > 0 && due.After(now):
+	case t.out == 0 && t.open > 0 && !t.tried && due.After(now):
 		return Scheduled
 	case t.open > 0:
 		return Publishing
@@ -214,9 +237,13 @@ func (s *Service) List(ctx context.Context, before announce.ID, limit int) ([]Su
 	if err != nil {
 		return nil, err
 	}
+	h, err := s.heldBack(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Summary, 0, len(entries))
 	for _, e := range entries {
-		st, err := s.Status(ctx, e.Announcement.ID)
+		st, err := s.describe(ctx, e.Announcement, e.Retracted, h)
 		if err != nil {
 			return nil, err
 		}

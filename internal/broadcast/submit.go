@@ -31,7 +31,7 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 		if err != nil {
 			return Accepted{}, false, err
 		}
-		if found {
+		if found && !s.outdated(ctx, *key, answer) {
 			return replay(answer)
 		}
 	}
@@ -78,6 +78,20 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	return accepted, false, nil
 }
 
+// outdated frees a key that the server made from the body when its announcement was changed or retracted since: sending
+// the same file again then means to announce it again.
+func (s *Service) outdated(ctx context.Context, key store.Key, answer []byte) bool {
+	if !key.Derived {
+		return false
+	}
+	first, _, err := replay(answer)
+	if err != nil {
+		return false
+	}
+	a, retracted, err := s.Store.Announcement(ctx, first.ID)
+	return err == nil && (retracted || a.Rev > first.Rev) && s.Store.Forget(ctx, key) == nil
+}
+
 func replay(answer []byte) (Accepted, bool, error) {
 	var a Accepted
 	err := json.Unmarshal(answer, &a)
@@ -117,9 +131,7 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 	}
 	a.ID, a.Rev, a.Created, a.Updated = id, expected+1, old.Created, now
 	if a.Event != nil {
-		if old.Event != nil {
-			a.Event.Sequence = old.Event.Sequence + 1
-		}
+		a.Event.Sequence = a.Rev - 1
 	}
 	c, err := s.compose(a)
 	if err != nil {
@@ -141,6 +153,9 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 		}
 	}
 	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor}
+	if sub.Cannot, err = s.cannot(ctx, id); err != nil {
+		return Accepted{}, err
+	}
 	for _, p := range c.personal {
 		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at})
 		if !s.accounts[p].ability.Amend {
@@ -169,11 +184,9 @@ func out(rows []announce.Delivery, d announce.Delivery) bool {
 // Retract takes the announcement back if its revision is still expected: what waits is never published, what is out is
 // removed where the channel can.
 func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, actor string) error {
-	cannot := map[string]string{}
-	for name, a := range s.accounts {
-		if !a.ability.Retract {
-			cannot[name] = s.cannotRetract(name)
-		}
+	cannot, err := s.cannot(ctx, id)
+	if err != nil {
+		return err
 	}
 	if err := s.Store.Withdraw(ctx, id, expected, actor, cannot, s.Store.Now()); err != nil {
 		return err
@@ -181,6 +194,37 @@ func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, act
 	s.Log.Info("retracted", "announcement", id, "actor", actor)
 	s.nudge()
 	return nil
+}
+
+// cannot tells, for each account of an announcement that cannot retract, what a person can do instead.
+func (s *Service) cannot(ctx context.Context, id announce.ID) (map[string]string, error) {
+	out := map[string]string{}
+	for name, a := range s.accounts {
+		if !a.ability.Retract {
+			out[name] = s.cannotRetract(name)
+		}
+	}
+	rows, err := s.Store.Deliveries(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.Store.PersonalAccounts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range rows {
+		names = append(names, d.Account)
+	}
+	for _, name := range names {
+		if _, on := s.accounts[name]; !on {
+			out[name] = switchedOff(name)
+		}
+	}
+	return out, nil
+}
+
+func switchedOff(account string) string {
+	return account + " is not switched on any more: switch it on again (CRIEUR_CHANNELS), or do it there by hand and settle this delivery as done"
 }
 
 func (s *Service) cannotAmend(account string) string {
@@ -202,7 +246,7 @@ type Saw string
 
 // What a person can say.
 const (
-	Appeared Saw = "appeared" // the lost call had its effect
+	Appeared Saw = "appeared" // the post, or its change, can be seen
 	Absent   Saw = "absent"   // nothing is there: publish (again)
 	Finished Saw = "done"     // the person did by hand what was wanted
 )
@@ -229,6 +273,8 @@ func settled(d announce.Delivery, saw Saw, r announce.Receipt, now time.Time) (a
 	}
 	resting := d.Rest != announce.Moving || d.Calling != announce.Nothing
 	switch {
+	case saw == Appeared && d.Calling == announce.Retract:
+		d = ended(d) // it is still there, and is taken away again
 	case saw == Appeared && d.Calling != announce.Nothing:
 		if r.ID == "" {
 			r.ID = d.Receipt.ID

@@ -39,6 +39,7 @@ type Key struct {
 	Answer     []byte
 	Status     int
 	TTL        time.Duration
+	Derived    bool // made from the body by the server, not chosen by the caller; not stored
 }
 
 // Entry is one line in the list of announcements. Pictures come without their data.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,8 +49,9 @@ func (m Match) rev() (int, error) {
 	if m.IfMatch == "" {
 		return 0, huma.NewError(http.StatusPreconditionRequired, `send If-Match: "<rev>" with the revision that you have read`)
 	}
-	n, err := strconv.Atoi(strings.Trim(m.IfMatch, `"`))
-	if err != nil || len(m.IfMatch) < 3 || m.IfMatch[0] != '"' {
+	quoted, err := strconv.Unquote(m.IfMatch)
+	n, notNumber := strconv.Atoi(quoted)
+	if err != nil || notNumber != nil || m.IfMatch[0] != '"' {
 		return 0, huma.Error400BadRequest(`If-Match must be one revision in double quotes, such as "3"`, &huma.ErrorDetail{Location: "header.If-Match", Value: m.IfMatch, Message: "is not a quoted number"})
 	}
 	return n, nil
@@ -170,7 +170,7 @@ func (s *server) submit(ctx context.Context, in *struct {
 }) (*acceptedOutput, error) {
 	key := &store.Key{Token: actorOf(ctx).Token, Key: in.Key, Hash: sha256.Sum256(in.RawBody), TTL: keyTTL}
 	if in.Key == "" {
-		key.Key, key.TTL = "body:"+hex.EncodeToString(key.Hash[:]), derivedTTL
+		key.Key, key.TTL, key.Derived = "body:"+hex.EncodeToString(key.Hash[:]), derivedTTL, true
 	} else {
 		key.Key = "key:" + in.Key
 	}
@@ -193,7 +193,7 @@ func etag(rev int) string { return fmt.Sprintf(`"%d"`, rev) }
 
 // Settlement is what a person saw.
 type Settlement struct {
-	Saw broadcast.Saw `json:"saw" enum:"appeared,absent,done" doc:"appeared: the post is there. absent: it is not; publish it. done: I did by hand what was wanted."`
+	Saw broadcast.Saw `json:"saw" enum:"appeared,absent,done" doc:"appeared: the post, or its change, is there. absent: it is not; publish it. done: I did by hand what was wanted."`
 	ID  string        `json:"id,omitempty" maxLength:"500" doc:"The platform's ID of the post, if known: with it Crieur can edit and delete the post later."`
 	URL string        `json:"url,omitempty" maxLength:"2000" doc:"Where the post can be seen."`
 }

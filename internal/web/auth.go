@@ -59,8 +59,10 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 		}
 		t, ok, err := s.Store.Authenticate(ctx.Context(), plain)
 		if err != nil {
-			fail := answer(err)
-			_ = huma.WriteErr(s.api, ctx, fail.GetStatus(), fail.Error())
+			_ = s.fail(err)
+			ctx.SetHeader("Retry-After", "10")
+			p := answer(err)
+			_ = huma.WriteErr(s.api, ctx, p.GetStatus(), p.Error())
 			return
 		}
 		if !ok {

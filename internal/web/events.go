@@ -78,6 +78,8 @@ func (s *server) events() {
 				select {
 				case <-ctx.Done():
 					return
+				case <-s.Stopping:
+					return
 				case <-time.After(eventPoll):
 				}
 			}

@@ -127,6 +127,7 @@ func (s *server) tokens() {
 			if err != nil {
 				return nil, s.fail(err)
 			}
+			out.Body.Tokens = make([]Token, 0, len(all))
 			for _, t := range all {
 				out.Body.Tokens = append(out.Body.Tokens, tokenOf(t))
 			}

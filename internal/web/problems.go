@@ -43,7 +43,7 @@ func answer(err error) huma.StatusError {
 	case errors.Is(err, store.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		return huma.Error503ServiceUnavailable("the database does not answer in time; repeat the request with the same Idempotency-Key")
 	}
-	return huma.Error503ServiceUnavailable("the server could not do this now; its log says why. Repeat the request with the same Idempotency-Key")
+	return huma.Error500InternalServerError("the server failed at this request; its log says why")
 }
 
 // fail is answer for handlers: it logs what the caller is not told, and says when to come again.
@@ -51,6 +51,9 @@ func (s *server) fail(err error) error {
 	p := answer(err)
 	if p.GetStatus() < 500 {
 		return p
+	}
+	if errors.Is(err, context.Canceled) {
+		return p // nobody waits for the answer
 	}
 	s.Log.Error("a request failed", "status", p.GetStatus(), "err", err)
 	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"10"}})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,14 +23,15 @@ import (
 
 // Options are what the handler works with. All but Feeds are required.
 type Options struct {
-	Service *broadcast.Service
-	Store   *store.DB
-	Site    announce.Site
-	Feeds   http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
-	Metrics *prometheus.Registry
-	Ready   func(context.Context) map[string]error // by component, beside the database
-	Version string
-	Log     *slog.Logger
+	Service  *broadcast.Service
+	Store    *store.DB
+	Site     announce.Site
+	Feeds    http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Metrics  *prometheus.Registry
+	Ready    func(context.Context) map[string]error // by component, beside the database
+	Stopping <-chan struct{}                        // closed when event streams must end; nil: never
+	Version  string
+	Log      *slog.Logger
 }
 
 // maxBody is the most bytes of a request: an announcement with one uploaded picture of 5 MB in base64, and room for its texts.
@@ -37,7 +39,25 @@ const maxBody = 8 << 20
 
 type server struct {
 	Options
-	api huma.API
+	api   huma.API
+	ready probe
+}
+
+// probe remembers how a look at something ended for a few seconds: whoever asks often makes no work.
+type probe struct {
+	mu    sync.Mutex
+	until time.Time
+	err   error
+}
+
+func (p *probe) do(look func() error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().After(p.until) {
+		p.err = look()
+		p.until = time.Now().Add(2 * time.Second)
+	}
+	return p.err
 }
 
 // Handler serves everything. Requests whose context carries an actor (see WithActor) need no token.
@@ -110,8 +130,9 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 	defer cancel()
 	status, lines := http.StatusOK, []string{}
-	if err := s.Store.Ready(ctx); err != nil {
-		status, lines = http.StatusServiceUnavailable, append(lines, "database: "+err.Error())
+	if err := s.ready.do(func() error { return s.Store.Ready(ctx) }); err != nil {
+		s.Log.Error("the database is not ready", "err", err)
+		status, lines = http.StatusServiceUnavailable, append(lines, "database: unavailable; the server's log says why")
 	} else {
 		lines = append(lines, "database: ok")
 	}
@@ -119,7 +140,8 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 		for name, err := range s.Ready(ctx) {
 			word := "ok"
 			if err != nil {
-				word = "degraded: " + err.Error()
+				s.Log.Warn("a component is degraded", "component", name, "err", err)
+				word = "degraded; announcements are accepted all the same"
 			}
 			lines = append(lines, name+": "+word)
 		}

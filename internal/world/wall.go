@@ -24,7 +24,8 @@ var files embed.FS
 // WallOptions say what the wall shows beside the platforms.
 type WallOptions struct {
 	Community string
-	PublicURL string // of the server, whose public feed stands for the website
+	PublicURL string          // of the server, whose public feed stands for the website
+	Stopping  <-chan struct{} // closed when live updates must end; nil: never
 }
 
 type wall struct {
@@ -168,6 +169,7 @@ func (x *wall) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := http.NewResponseController(w)
+	_ = out.SetWriteDeadline(time.Time{}) // it lasts as long as somebody looks
 	var last [32]byte
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
@@ -184,6 +186,8 @@ func (x *wall) events(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-r.Context().Done():
+			return
+		case <-x.Stopping:
 			return
 		case <-tick.C:
 		}
