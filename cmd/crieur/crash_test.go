@@ -135,8 +135,14 @@ func shortDir(t *testing.T) string {
 // run executes a command in this process and returns what it printed.
 func (c *child) run(args ...string) string {
 	c.t.Helper()
+	return c.runWith("", args...)
+}
+
+// runWith is run with something to read.
+func (c *child) runWith(in string, args ...string) string {
+	c.t.Helper()
 	var out, err bytes.Buffer
-	if code := run(context.Background(), args, environList(c.vars), streams{strings.NewReader(""), &out, &err}); code != 0 {
+	if code := run(context.Background(), args, environList(c.vars), streams{strings.NewReader(in), &out, &err}); code != 0 {
 		c.t.Fatalf("crieur %s: exit %d\n%s%s", strings.Join(args, " "), code, out.String(), err.String())
 	}
 	return out.String()

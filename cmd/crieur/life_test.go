@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -239,5 +240,110 @@ func TestTwoServersOnPostgres(t *testing.T) {
 		if err := <-dead; err != nil {
 			t.Errorf("%s server: %v", name, err)
 		}
+	}
+}
+
+// A connection on which nobody asks anything, as browsers open them, does not turn an orderly end into a failure.
+func TestIdleConnectionAndTheEnd(t *testing.T) {
+	t.Parallel()
+	c := newChild(t, newWorld(t), 0)
+	cmd, dead := c.start("")
+	idle, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = idle.Close() }()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-dead; err != nil {
+		t.Errorf("%v\n%s", err, c.log.String())
+	}
+}
+
+// What a platform refused to take costs nothing, and what would pass the budget waits.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := newChild(t, w, 0)
+	c.vars["CRIEUR_TWITTER_BUDGET"], c.vars["CRIEUR_CHANNELS"] = "0.3", "twitter"
+	for range 3 {
+		w.Platform("twitter").Script().Push(sim.Fault{Kind: sim.Answer, Status: 429, Header: map[string]string{"x-rate-limit-reset": fmt.Sprint(time.Now().Unix())}, OnlyMethod: "POST"})
+	}
+	cmd, dead := c.start("")
+	ids := c.submit(0, 2) // each costs 0.20 $, for its link
+	c.until("one post is out and the other waits for money", time.Minute, func() bool {
+		out, held := 0, 0
+		for _, id := range ids {
+			st, err := c.client.Status(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := st.Deliveries[0]; d.State == announce.Published {
+				out++
+			} else if strings.Contains(d.Fault, "budget") {
+				held++
+			}
+		}
+		return out == 1 && held == 1
+	})
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	<-dead
+}
+
+// A channel that is not switched on any more does not keep an announcement going for ever: a person is told.
+func TestChannelSwitchedOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := newChild(t, w, 0)
+	cmd, dead := c.start("")
+	ids := c.submit(0, 1)
+	c.published(w, ids, 0)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	<-dead
+	c.vars["CRIEUR_CHANNELS"] = "feed"
+	cmd, dead = c.start("")
+	if err := c.client.Retract(t.Context(), ids[0], 1); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the rest is left to a person", 20*time.Second, func() bool {
+		st, err := c.client.Status(t.Context(), ids[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		for _, d := range st.Deliveries {
+			if d.Person && strings.Contains(d.Fault, "not switched on") {
+				told++
+			}
+		}
+		return told == 2 && st.State == "needs_attention" && settled(st)
+	})
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	<-dead
+}
+
+// A long mailing keeps nobody waiting: what is urgent goes out beside it.
+func TestUrgentMailBesideALongOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const people = 6000
+	c := newChild(t, w, 0)
+	c.vars["CRIEUR_CHANNELS"] = "email"
+	var list strings.Builder
+	for i := range people {
+		fmt.Fprintf(&list, "reader%d@example.org\n", i)
+	}
+	c.runWith(list.String(), "subscribers", "add", "-")
+	cmd, dead := c.start("")
+	mails := func(n int) int { return len(titled(w.Platform("email").Posts(), n)) }
+	c.submit(0, 1)
+	c.until("the long mailing has begun", 20*time.Second, func() bool { return len(w.Platform("email").Posts()) > 20 })
+	c.submit(1, 2)
+	c.until("the urgent one begins", 30*time.Second, func() bool { return mails(1) > 0 })
+	if long := mails(0); long == people {
+		t.Errorf("the urgent mail came after all %d of the long mailing", long)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-dead; err != nil {
+		t.Errorf("SIGTERM in the middle of a mailing: %v", err)
 	}
 }

@@ -163,6 +163,7 @@ func TestSettledByPerson(t *testing.T) {
 	cannot := announce.Delivery{Rev: 1, Shown: 1, Rest: announce.Cannot}
 	failed := announce.Delivery{Wanted: true, Rev: 1, Rest: announce.Failed}
 	fine := announce.Delivery{Wanted: true, Rev: 1, Shown: 1}
+	lostRetract := announce.Delivery{Rev: 1, Shown: 1, Calling: announce.Retract, CallRev: 1, Rest: announce.Person}
 	for _, c := range []struct {
 		name  string
 		d     announce.Delivery
@@ -176,12 +177,47 @@ func TestSettledByPerson(t *testing.T) {
 		{"deleted by hand", cannot, Finished, announce.Nothing, announce.Retracted, false},
 		{"published by hand", failed, Finished, announce.Nothing, announce.Published, false},
 		{"try again", failed, Absent, announce.Publish, announce.Waiting, false},
+		{"a lost retraction whose post is still there", lostRetract, Appeared, announce.Retract, announce.Waiting, false},
+		{"a lost retraction that worked", lostRetract, Finished, announce.Nothing, announce.Retracted, false},
 		{"nothing to settle", fine, Absent, announce.Nothing, announce.Published, true},
 		{"failed did not appear", failed, Appeared, announce.Nothing, announce.FailedState, true},
 	} {
 		d, err := settled(c.d, c.saw, announce.Receipt{}, now)
 		if (err != nil) != c.bad || d.Todo() != c.todo || d.State() != c.state {
 			t.Errorf("%s: todo %q, state %q, %v", c.name, d.Todo(), d.State(), err)
+		}
+	}
+}
+
+func TestOneWordForAnAnnouncement(t *testing.T) {
+	row := func(d announce.Delivery) announce.Delivery { d.Wanted, d.Rev = true, 1; return d }
+	later := now.Add(time.Hour)
+	for _, c := range []struct {
+		name      string
+		rows      []announce.Delivery
+		people    []People
+		retracted bool
+		want      State
+	}{
+		{"all is out", []announce.Delivery{row(announce.Delivery{Shown: 1})}, nil, false, Published},
+		{"nothing is due yet", []announce.Delivery{row(announce.Delivery{Next: later})}, nil, false, Scheduled},
+		{"a retry waits", []announce.Delivery{row(announce.Delivery{Next: later, Attempts: 1})}, nil, false, Publishing},
+		{"one came too late", []announce.Delivery{row(announce.Delivery{Shown: 1}), row(announce.Delivery{Rest: announce.Skipped})}, nil, false, NeedsAttention},
+		{"one was refused", []announce.Delivery{row(announce.Delivery{Rest: announce.Failed})}, nil, false, NeedsAttention},
+		{"some addresses are dead", nil, []People{{Planned: 9, Done: true, Counts: map[announce.State]int{announce.Published: 7, announce.FailedState: 2}}}, false, Published},
+		{"nobody was reached", nil, []People{{Planned: 9, Done: true, Counts: map[announce.State]int{announce.FailedState: 7, announce.SkippedState: 2}}}, false, NeedsAttention},
+		{"the mailing goes on", nil, []People{{Planned: 9, Done: true, Counts: map[announce.State]int{announce.Published: 7, announce.Waiting: 2}}}, false, Publishing},
+		{"it was taken back", []announce.Delivery{{Rev: 1}}, nil, true, Retracted},
+	} {
+		var sum tally
+		for _, d := range c.rows {
+			sum.row(d, RowOf(d))
+		}
+		for _, p := range c.people {
+			sum.people(p)
+		}
+		if got := sum.state(c.retracted, now, now); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 }
