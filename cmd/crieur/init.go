@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -51,40 +52,35 @@ func (c initCmd) Run(_ context.Context, s *session) error {
 		}
 		return nil
 	})
-	var needed []publishers.Variable
+	settings := map[string][]publishers.Variable{} // by account
 	for name := range strings.SplitSeq(values[prefix+"CHANNELS"], ",") {
 		name = strings.TrimSpace(name)
 		channel := announce.Channel(name)
 		for _, v := range publishers.Variables()[channel] {
-			if v.Required {
-				v.Name = publishers.Prefix(name) + strings.TrimPrefix(v.Name, publishers.Prefix(channel))
-				needed = append(needed, v)
+			v.Name = publishers.Prefix(name) + strings.TrimPrefix(v.Name, publishers.Prefix(channel))
+			if v.Required && !v.Secret { // secrets are typed into the file, not into a terminal that remembers
+				values[v.Name] = q.ask(v.Name+": "+v.Doc, v.Default, func(a string) error {
+					if a == "" {
+						return errors.New("it is required")
+					}
+					return nil
+				})
+				continue
 			}
+			settings[name] = append(settings[name], v)
 		}
-	}
-	for _, v := range needed {
-		if v.Secret {
-			values[v.Name] = "" // typed into the file, not into a terminal that remembers
-			continue
-		}
-		values[v.Name] = q.ask(v.Name+": "+v.Doc, v.Default, func(a string) error {
-			if a == "" {
-				return errors.New("it is required")
-			}
-			return nil
-		})
 	}
 	if q.err != nil {
 		return badInput("the questions were not all answered: %w; nothing was written", q.err)
 	}
-	if err := c.write(values); err != nil {
+	if err := c.write(values, settings); err != nil {
 		return err
 	}
-	return c.next(s.out, needed)
+	return c.next(s.out, settings)
 }
 
 // write puts the configuration into a file that only its owner reads.
-func (c initCmd) write(values map[string]string) error {
+func (c initCmd) write(values map[string]string, settings map[string][]publishers.Variable) error {
 	var b strings.Builder
 	b.WriteString("# Configuration of Crieur. All that can be set: crieur env\n")
 	names := make([]string, 0, len(values))
@@ -94,6 +90,16 @@ func (c initCmd) write(values map[string]string) error {
 	slices.Sort(names)
 	for _, name := range names {
 		fmt.Fprintf(&b, "%s='%s'\n", name, strings.ReplaceAll(values[name], "'", `'\''`))
+	}
+	for _, account := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&b, "\n# ---- %s: take the # away from what you set ----\n", account)
+		for _, v := range settings[account] {
+			note := ""
+			if v.Required {
+				note = " Required."
+			}
+			fmt.Fprintf(&b, "# %s%s\n#%s='%s'\n", v.Doc, note, v.Name, v.Default)
+		}
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if c.Force {
@@ -107,19 +113,23 @@ func (c initCmd) write(values map[string]string) error {
 	return errors.Join(err, f.Chmod(0o600), f.Close())
 }
 
-func (c initCmd) next(w io.Writer, needed []publishers.Variable) error {
+func (c initCmd) next(w io.Writer, settings map[string][]publishers.Variable) error {
 	fmt.Fprintf(w, "\n%s is written. Next:\n", c.File)
 	n := 1
 	step := func(format string, a ...any) {
 		fmt.Fprintf(w, "  %d. %s\n", n, fmt.Sprintf(format, a...))
 		n++
 	}
-	for _, v := range needed {
-		if v.Secret {
-			step("put %s into %s (%s)", v.Name, c.File, v.Doc)
+	for _, account := range slices.Sorted(maps.Keys(settings)) {
+		if slices.ContainsFunc(settings[account], func(v publishers.Variable) bool { return v.Secret }) {
+			step("fill in %s's part of %s; docs/channels/%s.md says where its credentials come from", account, c.File, announce.Channel(account))
 		}
 	}
-	step("set -a; . ./%s; set +a", strings.TrimPrefix(c.File, "./"))
+	file := c.File
+	if !strings.Contains(file, "/") {
+		file = "./" + file
+	}
+	step("set -a; . %s; set +a", file)
 	step("crieur doctor            # look at every account")
 	step("crieur serve             # run the server")
 	step("crieur announce FILE     # in another terminal, after the same `set -a` line")
