@@ -28,6 +28,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.sweep(ctx); return nil })
 	g.Go(func() error { s.plan(ctx); return nil })
 	g.Go(func() error { s.probe(ctx); return nil })
+	g.Go(func() error { s.warm(ctx); return nil })
 	for _, a := range s.accounts {
 		g.Go(func() error {
 			err := s.Queue.Consume(ctx, a.Name, workers(a), func(_ context.Context, j queue.Job) { s.work(ctx, calls, a, announce.ID(j.Announcement)) })
@@ -38,6 +39,24 @@ func (s *Service) Run(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
+}
+
+// warm renders a sample for every account and drops it: templates are compiled at their first use, which would make the
+// first announcement wait.
+func (s *Service) warm(ctx context.Context) {
+	text := announce.Text{Title: "…", Body: "…"}
+	d := announce.Draft{Kind: announce.KindNews, Texts: map[announce.Language]announce.Text{}}
+	for _, l := range s.Site.Languages {
+		d.Texts[l] = text
+	}
+	for _, k := range []announce.Kind{announce.KindNews, announce.KindEvent} {
+		if d.Kind = k; k == announce.KindEvent {
+			d.Event = &announce.DraftEvent{StartsAt: s.Store.Now().AddDate(0, 1, 0).Format(time.RFC3339)}
+		}
+		if _, err := s.Preview(ctx, d); err != nil {
+			s.Log.Debug("the templates were not warmed up", "err", err)
+		}
+	}
 }
 
 // workers is how many announcements an account works on at once. Calls on one broadcast account keep their order.
