@@ -3,10 +3,13 @@ package broadcast
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
@@ -39,20 +42,36 @@ func (s *Service) compose(a announce.Announcement) (composed, error) {
 	if len(targets) == 0 {
 		faults = append(faults, announce.Fault{Field: "channels", Say: "no channel is switched on here; set CRIEUR_CHANNELS"})
 	}
+	type page struct {
+		account
+		language announce.Language
+		message  announce.Message
+		err      error
+	}
+	var pages []page
 	for _, t := range targets {
 		for _, l := range s.languages(a, t) {
-			m, err := s.render(a, t, l)
-			if err != nil {
-				faults = appendFaults(faults, err)
-				continue
-			}
-			c.payloads = append(c.payloads, store.Payload{Account: t.Name, Language: l, Message: m})
-			if !t.Personal {
-				c.deliveries = append(c.deliveries, announce.Delivery{Announcement: a.ID, Account: t.Name, Language: l, Wanted: true, Rev: a.Rev})
-			}
+			pages = append(pages, page{account: t, language: l})
 		}
 		if t.Personal {
 			c.personal = append(c.personal, t.Name)
+		}
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range pages {
+		p := &pages[i]
+		g.Go(func() error { p.message, p.err = s.render(a, p.account, p.language); return nil })
+	}
+	_ = g.Wait() // each page holds its own error
+	for _, p := range pages {
+		if p.err != nil {
+			faults = appendFaults(faults, p.err)
+			continue
+		}
+		c.payloads = append(c.payloads, store.Payload{Account: p.Name, Language: p.language, Message: p.message})
+		if !p.Personal {
+			c.deliveries = append(c.deliveries, announce.Delivery{Announcement: a.ID, Account: p.Name, Language: p.language, Wanted: true, Rev: a.Rev})
 		}
 	}
 	return c, faults.Err()

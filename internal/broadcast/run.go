@@ -67,11 +67,14 @@ func workers(a account) int {
 	return max(1, a.Concurrent)
 }
 
+// sweepEvery is how often the record is looked at when nobody wakes the sweeper.
+const sweepEvery = time.Second
+
 // sweep nudges everything that is due and not being worked on, as long as ctx lasts. It is what makes lost nudges harmless.
 func (s *Service) sweep(ctx context.Context) {
 	prune := time.Time{}
 	for ctx.Err() == nil {
-		wait := time.Second
+		wait := sweepEvery
 		jobs, err := s.Store.Due(ctx, 10_000)
 		if err == nil && len(jobs) > 0 {
 			var nudges []queue.Job

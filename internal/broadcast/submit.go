@@ -73,7 +73,9 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	if !at.After(now) {
 		s.enqueue(ctx, c, a.ID)
 	}
-	s.nudge()
+	if at.Before(now.Add(sweepEvery)) {
+		s.nudge()
+	}
 	s.Point(AfterEnqueue)
 	return accepted, false, nil
 }
