@@ -47,10 +47,11 @@ type Options struct {
 type Service struct {
 	Options
 	accounts map[string]account
-	wake     chan struct{} // the sweeper
-	audience chan struct{} // the planner
-	running  sync.Map      // idempotency keys of submissions under way
-	working  sync.Map      // pairs of account and announcement that are being worked on
+	wake     chan struct{}  // the sweeper
+	audience chan struct{}  // the planner
+	running  sync.Map       // idempotency keys of submissions under way
+	nudges   sync.WaitGroup // nudges on their way to the queue
+	working  sync.Map       // pairs of account and announcement that are being worked on
 }
 
 type account struct {

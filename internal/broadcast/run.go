@@ -38,7 +38,9 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	s.nudges.Wait()
+	return err
 }
 
 // warm renders a sample for every account and drops it: templates are compiled at their first use, which would make the

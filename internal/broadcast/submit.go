@@ -70,13 +70,15 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	s.Point(AfterCommit)
 	s.Metrics.accepted.Inc()
 	s.Log.Info("accepted", "announcement", a.ID, "kind", a.Kind, "accounts", len(c.deliveries)+len(c.personal), "due", at, "actor", actor)
-	if !at.After(now) {
-		s.enqueue(ctx, c, a.ID)
-	}
-	if at.Before(now.Add(sweepEvery)) {
-		s.nudge()
-	}
-	s.Point(AfterEnqueue)
+	s.nudges.Go(func() { // whoever announces need not wait for it
+		if !at.After(now) {
+			s.enqueue(ctx, c, a.ID)
+		}
+		if at.Before(now.Add(sweepEvery)) {
+			s.nudge()
+		}
+		s.Point(AfterEnqueue)
+	})
 	return accepted, false, nil
 }
 
