@@ -256,9 +256,9 @@ func TestBadInput(t *testing.T) {
 		code                int
 	}{
 		{"GET", "/v1/announcements/nothing", d.token, 404}, {"GET", "/v1/channels", "wrong", 401}, {"GET", "/v1/channels", "", 401},
-		{"DELETE", "/v1/announcements/nothing", d.token, 428}, {"GET", "/v1/nothing", d.token, 404},
+		{"DELETE", "/v1/announcements/nothing", d.token, 428}, {"GET", "/v1/nothing", d.token, 404}, {"PATCH", "/v1/announcements", d.token, 405},
 	} {
-		if r, body := d.raw(t, c.method, c.path, "", "Authorization", "Bearer "+c.token); r.StatusCode != c.code {
+		if r, body := d.raw(t, c.method, c.path, "", "Authorization", "Bearer "+c.token); r.StatusCode != c.code || r.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: %d, want %d\n%s", c.method, c.path, r.StatusCode, c.code, body)
 		}
 	}

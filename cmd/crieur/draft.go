@@ -139,6 +139,9 @@ func strict(b []byte, into any) error {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		var t *json.UnmarshalTypeError
+		if errors.As(err, &t) && t.Field == "" {
+			return errors.New("it must hold fields, such as kind and texts; see: crieur announce --help")
+		}
 		if errors.As(err, &t) {
 			return fmt.Errorf("%s must be a %s, not a %s", t.Field, t.Type, t.Value)
 		}

@@ -245,6 +245,10 @@ func (f *Faults) prose(field, s string, most int) {
 		f.add(field, "has %d characters; the most is %d", n, most)
 	}
 	for _, r := range s {
+		if r == utf8.RuneError {
+			f.add(field, "holds the replacement character U+FFFD: the text was not sent as UTF-8")
+			return
+		}
 		if forbidden(r) {
 			f.add(field, "holds the control character U+%04X: remove it", r)
 			return

@@ -97,6 +97,7 @@ func TestSingleFaults(t *testing.T) {
 		{"title too long", "texts.fr.title", func(d *Draft) { d.Texts["fr"] = Text{Title: strings.Repeat("é", 301)} }},
 		{"not UTF-8", "texts.fr.body", func(d *Draft) { d.Texts["fr"] = Text{Title: "x", Body: "\xff"} }},
 		{"no alt text in the default language", "images[0].alt.fr", func(d *Draft) { d.Images[0].Alt = map[Language]string{"en": "A room"} }},
+		{"sent in another encoding", "texts.fr.title", func(d *Draft) { d.Texts["fr"] = Text{Title: "Soir\ufffde"} }},
 		{"no text", "texts", func(d *Draft) { d.Texts = nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -88,8 +88,37 @@ func Handler(o Options) http.Handler {
 		}
 		mux.Handle("GET /{$}", http.RedirectHandler("/events", http.StatusFound))
 	}
-	return s.guard(mux)
+	return s.guard(explained(mux))
 }
+
+// explained answers what no route of the API takes with a problem instead of plain text.
+func explained(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" || !strings.HasPrefix(r.URL.Path, "/v1/") {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		p := &plainAnswer{header: http.Header{}, status: http.StatusOK}
+		h.ServeHTTP(p, r)
+		detail := "there is nothing at this address; /docs lists what there is"
+		if allow := p.header.Get("Allow"); allow != "" {
+			w.Header().Set("Allow", allow)
+			detail = "this address takes " + allow
+		}
+		problem(w, p.status, detail)
+	})
+}
+
+// plainAnswer keeps the status and headers of an answer and drops its body.
+type plainAnswer struct {
+	header http.Header
+	status int
+}
+
+func (p *plainAnswer) Header() http.Header         { return p.header }
+func (p *plainAnswer) WriteHeader(status int)      { p.status = status }
+func (p *plainAnswer) Write(b []byte) (int, error) { return len(b), nil }
 
 // guard sets the headers that every answer carries, limits bodies, and turns a panic into a 500.
 func (s *server) guard(next http.Handler) http.Handler {
