@@ -41,7 +41,12 @@ func startDemo(t *testing.T) *demoServer {
 // settle waits until nothing more happens by itself to an announcement.
 func (d *demoServer) settle(t *testing.T, id announce.ID) broadcast.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	return d.settleWithin(t, id, 30*time.Second)
+}
+
+func (d *demoServer) settleWithin(t *testing.T, id announce.ID, limit time.Duration) broadcast.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	st, err := d.everywhere(ctx, id, func(string, string, string) {})
 	if err != nil {
