@@ -168,6 +168,6 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, 
 	if token != "" && t.db.o.PublicURL != "" {
 		m.Unsubscribe = t.db.o.PublicURL + "/unsubscribe/" + token
 	}
-	c.Delivery, c.Message, c.Latest, c.Fence, c.taken = h.Delivery, m, h.CallRev == h.Rev, h.fence, true
+	c.Delivery, c.Message, c.Fence, c.taken = h.Delivery, m, h.fence, true
 	return nil
 }

@@ -68,7 +68,7 @@ func TestClaimAndRecord(t *testing.T) {
 		id := save(t, db, s)
 		began := db.Now()
 		c := claim(t, db, "slack", id)
-		if c.Verb != announce.Publish || c.Message.Text != "un" || !c.Latest || c.Delivery.Attempts != 1 || c.Delivery.Calling != announce.Publish ||
+		if c.Verb != announce.Publish || c.Message.Text != "un" || c.Delivery.Attempts != 1 || c.Delivery.Calling != announce.Publish ||
 			c.Delivery.CallRev != 1 || !c.Delivery.Began.Equal(began) || c.Delivery.State() != announce.CallingNow {
 			t.Fatalf("claim %+v", c)
 		}
@@ -143,7 +143,7 @@ func TestALapsedLeaseIsSettled(t *testing.T) {
 		p.clock.forward(30 * time.Second)
 		second := claim(t, db, "slack", id)
 		if second.Verb != announce.Settle || second.Delivery.Calling != announce.Publish || second.Delivery.CallRev != 1 || second.Message.Text != "un" ||
-			second.Latest || !second.Delivery.Began.Equal(first.Delivery.Began) || second.Fence <= first.Fence {
+			!second.Delivery.Began.Equal(first.Delivery.Began) || second.Fence <= first.Fence {
 			t.Fatalf("claim %+v", second)
 		}
 		want(t, db.Record(t.Context(), first.Fence, shown(first, db.Now())), ErrFenced)

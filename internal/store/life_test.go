@@ -58,7 +58,7 @@ func TestTheStateDirectoryIsLocked(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		p.Dir = t.TempDir()
 		db := p.open(t)
-		holder := LockHolder(p.Dir)
+		holder := lockHolder(p.Dir)
 		if !strings.Contains(holder, fmt.Sprintf("process %d on ", os.Getpid())) {
 			t.Errorf("holder %q", holder)
 		}
@@ -69,12 +69,12 @@ func TestTheStateDirectoryIsLocked(t *testing.T) {
 		}
 		must(t, db.Ready(t.Context()))
 		must(t, db.Close())
-		if holder := LockHolder(p.Dir); holder != "" {
+		if holder := lockHolder(p.Dir); holder != "" {
 			t.Errorf("holder after closing: %q", holder)
 		}
 		must(t, p.open(t).Ready(t.Context()))
 	})
-	if holder := LockHolder(filepath.Join(t.TempDir(), "missing")); holder != "" {
+	if holder := lockHolder(filepath.Join(t.TempDir(), "missing")); holder != "" {
 		t.Errorf("holder of nothing: %q", holder)
 	}
 }

@@ -22,7 +22,7 @@ func acquire(dir string, now time.Time) (*os.File, error) {
 	if held || err != nil {
 		_ = f.Close()
 		if held {
-			return nil, &LockedError{Dir: dir, Holder: LockHolder(dir)}
+			return nil, &LockedError{Dir: dir, Holder: lockHolder(dir)}
 		}
 		return nil, fmt.Errorf("cannot lock the state directory %s: %w", dir, err)
 	}
@@ -40,9 +40,9 @@ func acquire(dir string, now time.Time) (*os.File, error) {
 // release forgets the holder and lets go of the lock.
 func release(f *os.File) error { return errors.Join(f.Truncate(0), f.Close()) }
 
-// LockHolder names the process that holds a state directory, or held it when it died. It takes no lock. Empty: nobody
+// lockHolder names the process that holds a state directory, or held it when it died. It takes no lock. Empty: nobody
 // since a clean close.
-func LockHolder(dir string) string {
+func lockHolder(dir string) string {
 	f, err := os.Open(filepath.Join(dir, lockName))
 	if err != nil {
 		return ""

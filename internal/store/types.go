@@ -75,7 +75,6 @@ type Claim struct {
 	Delivery announce.Delivery // as after claiming
 	Verb     announce.Verb     // what to do
 	Message  announce.Message  // of revision Delivery.CallRev, personal fields filled; for Retract it may have no text
-	Latest   bool              // CallRev is the delivery's Rev
 	Fence    int64             // for Record and Renew
 	Wait     time.Duration     // nothing was claimed, only because the account must wait so long
 }

@@ -1,0 +1,317 @@
+package broadcast
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// perform makes the one call of a claim, or settles a lost one, and records how it ended.
+func (s *Service) perform(calls context.Context, a account, c store.Claim, h *horizon) {
+	if c.Verb == announce.Publish {
+		if why := s.late(calls, c.Delivery, h); why != "" {
+			d := ended(c.Delivery)
+			d.Attempts--
+			d.Rest, d.Fault = announce.Skipped, why
+			s.record(a, c, verdict{Delivery: d})
+			if a.Personal { // it is too late for everybody else, too
+				if _, err := s.Store.Skip(calls, a.Name, d.Announcement, why, s.Store.Owner()); err != nil {
+					s.Log.Warn("the rest of a mailing that is too late is skipped one by one", "announcement", d.Announcement, "err", err)
+				}
+			}
+			return
+		}
+	}
+	if c.Verb != announce.Settle {
+		cost, held, ok := s.afford(calls, a, c)
+		if !ok {
+			s.record(a, c, verdict{Delivery: held})
+			return
+		}
+		s.Point(AfterIntent)
+		done := s.call(calls, a, c, c.Verb, false)
+		if cost > 0 && done.Err != nil && asError(done.Err).Outcome != announce.Ambiguous {
+			if err := s.Store.Refund(context.WithoutCancel(calls), a.Name, cost); err != nil {
+				s.Log.Warn("a refused post stays in the month's budget", "account", a.Name, "err", err)
+			}
+		}
+		s.end(a, c, done)
+		return
+	}
+	now := s.Store.Now()
+	switch a.settling(c.Delivery, now) {
+	case repeat:
+		// What is too late or not wanted any more is not published by a repeat; a channel with stable objects may repeat
+		// what is not wanted, for it then takes the same object away.
+		why := ""
+		if c.Delivery.Calling == announce.Publish {
+			why = s.late(calls, c.Delivery, h)
+			if why == "" && !c.Delivery.Wanted && a.Idempotent != announce.Forever {
+				why = "it was retracted"
+			}
+		}
+		switch {
+		case why == "":
+			s.end(a, c, s.call(calls, a, c, c.Delivery.Calling, true))
+		case a.Find:
+			s.look(calls, a, c)
+		default:
+			d := c.Delivery
+			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
+			s.record(a, c, verdict{Delivery: d})
+		}
+	case look:
+		s.look(calls, a, c)
+	case again:
+		d := onceMore(c.Delivery, now)
+		if why := s.late(calls, d, h); why != "" {
+			d = c.Delivery
+			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
+		}
+		s.record(a, c, verdict{Delivery: d})
+	case ask:
+		d := c.Delivery
+		d.Rest = announce.Person
+		if d.Fault == "" {
+			d.Fault = "the answer to the call was lost"
+		}
+		s.record(a, c, verdict{Delivery: d})
+	}
+}
+
+// horizon is when an announcement becomes too late to publish; zero times: never. It is read once per revision.
+type horizon struct {
+	rev           int
+	expires, over time.Time
+}
+
+// late tells why a delivery's announcement is not published any more, or "".
+func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) string {
+	if h.rev != d.Rev {
+		a, _, err := s.Store.Announcement(ctx, d.Announcement)
+		if err != nil {
+			return "" // it was readable when it was claimed; the call is not held up
+		}
+		*h = horizon{rev: a.Rev, expires: a.Expires.Instant}
+		if a.Event != nil && !a.Kind.AboutPast() {
+			h.over = a.Event.Over()
+		}
+	}
+	now := s.Store.Now()
+	switch {
+	case !h.expires.IsZero() && !h.expires.After(now):
+		return "it expired before it could be published"
+	case !h.over.IsZero() && !h.over.After(now):
+		return "the event was over before it could be published"
+	}
+	return ""
+}
+
+// afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one.
+func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost int64, held announce.Delivery, ok bool) {
+	priced, ok := a.Publisher.(announce.Coster)
+	if !ok || a.Budget <= 0 || c.Verb == announce.Retract || c.Verb == announce.Amend && !a.ability.Amend {
+		return 0, c.Delivery, true
+	}
+	if err := s.guard(a.Name, func() error { cost = priced.Cost(c.Message); return nil }); err != nil {
+		d := c.Delivery
+		d.Calling, d.Rest, d.Fault = announce.Nothing, announce.Failed, asError(err).Error()
+		return 0, d, false
+	}
+	booked, next, err := s.Store.Spend(ctx, a.Name, cost, a.Budget)
+	if booked {
+		return cost, c.Delivery, true
+	}
+	d := ended(c.Delivery)
+	d.Attempts--
+	if err != nil {
+		d.Next, d.Fault = s.Store.Now().Add(backoff(1)), "the budget could not be read; it is tried again"
+		return 0, d, false
+	}
+	d.Next = s.Store.Now().Add(time.Hour) // the budget may be raised before the month ends
+	if next.Before(d.Next) {
+		d.Next = next
+	}
+	d.Fault = fmt.Sprintf("this post costs %.3f $ and would pass the budget of %.2f $ a month; it waits until %s, or until the budget is raised", float64(cost)/1e6, float64(a.Budget)/1e6, next.Format(time.DateOnly))
+	return 0, d, false
+}
+
+// hold renews a claim's lease while its call lasts, until the returned function is called. A lease that is lost ends the
+// call: somebody else answers for the delivery.
+func (s *Service) hold(ctx context.Context, cancel func(), c store.Claim) (release func()) {
+	released := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(s.Lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-released:
+				return
+			case <-tick.C:
+			}
+			if err := s.Store.Renew(context.WithoutCancel(ctx), c.Delivery.ID, c.Fence, s.Lease); errors.Is(err, store.ErrFenced) {
+				cancel()
+				return
+			}
+		}
+	}()
+	return func() { close(released) }
+}
+
+// guard runs a channel's code. A panic in it is a lost call: it may have happened. A cause that is not for people is logged.
+func (s *Service) guard(account string, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Log.Error("a channel panicked", "account", account, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &announce.Error{Outcome: announce.Ambiguous, Fault: "the channel crashed while it was called; this is a defect of Crieur, please report it"}
+		}
+	}()
+	err = do()
+	var known *announce.Error
+	if err != nil && !errors.As(err, &known) {
+		s.Log.Error("a channel returned an error of no known kind", "account", account, "err", err)
+	}
+	return err
+}
+
+// call makes one call.
+func (s *Service) call(ctx context.Context, a account, c store.Claim, verb announce.Verb, repeat bool) (out call) {
+	out = call{Delivery: c.Delivery, Verb: verb, Repeat: repeat}
+	if repeat {
+		out.Delivery.Attempts++
+	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.Patience, time.Minute))
+	defer cancel()
+	defer s.hold(ctx, cancel, c)()
+	began := time.Now()
+	out.Err = s.guard(a.Name, func() (err error) {
+		switch verb {
+		case announce.Amend:
+			p, ok := a.Publisher.(announce.Amender)
+			if !ok {
+				return &announce.Error{Outcome: announce.Permanent, Fault: s.cannotAmend(a.Name)}
+			}
+			out.Receipt, err = p.Amend(ctx, c.Delivery.Receipt, c.Message)
+		case announce.Retract:
+			p, ok := a.Publisher.(announce.Retracter)
+			if !ok {
+				return &announce.Error{Outcome: announce.Permanent, Fault: s.cannotRetract(a.Name)}
+			}
+			err = p.Retract(ctx, c.Delivery.Receipt)
+		default:
+			out.Receipt, err = a.Publisher.Publish(ctx, c.Message)
+		}
+		return err
+	})
+	s.Metrics.called(out, a.Publisher.Name(), time.Since(began), s.Store.Now())
+	if out.Err == nil {
+		s.Point(AfterCall)
+		if out.Receipt.At.IsZero() {
+			out.Receipt.At = s.Store.Now()
+		}
+	}
+	return out
+}
+
+func (s *Service) end(a account, c store.Claim, done call) {
+	s.record(a, c, a.judge(done, s.Store.Now(), s.SettleGap))
+}
+
+// look reads back whether a lost call had its effect.
+func (s *Service) look(ctx context.Context, a account, c store.Claim) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	since := c.Delivery.First
+	if c.Delivery.Began.Before(since) || since.IsZero() {
+		since = c.Delivery.Began
+	}
+	var r announce.Receipt
+	var found bool
+	err := s.guard(a.Name, func() (err error) {
+		r, found, err = a.Publisher.(announce.Finder).Find(ctx, c.Message, since.Add(-2*time.Minute))
+		return err
+	})
+	now := s.Store.Now()
+	if err == nil {
+		if found && r.At.IsZero() {
+			r.At = now
+		}
+		s.record(a, c, verdict{Delivery: looked(c.Delivery, r, found, now, s.SettleGap)})
+		return
+	}
+	e := asError(err)
+	d := c.Delivery
+	d.Attempts++
+	d.Fault = "the answer to the call was lost, and looking for it failed: " + e.Error()
+	v := verdict{Delivery: d}
+	switch {
+	case e.Outcome == announce.RateLimited:
+		v.Pause = min(max(e.RetryAfter, time.Second), pauseMost)
+		v.Delivery.Next = now.Add(v.Pause)
+	case e.Stop:
+		v.Stop = e.Error()
+		v.Delivery.Next = now
+	case e.Outcome == announce.Permanent || d.Attempts >= repeatsMost:
+		v.Delivery.Rest = announce.Person
+	default:
+		v.Delivery.Next = now.Add(max(s.SettleGap, backoff(d.Attempts)))
+	}
+	s.record(a, c, v)
+}
+
+// record puts a verdict on record. It outlives the grace period: a result that is known must not be lost.
+func (s *Service) record(a account, c store.Claim, v verdict) {
+	ctx := context.Background()
+	d := v.Delivery
+	var err error
+	for try := range 5 {
+		if err = s.save(ctx, a.Name, c.Fence, v); err == nil {
+			break
+		}
+		if errors.Is(err, store.ErrFenced) {
+			s.Metrics.fenced.Inc()
+			s.Log.Warn("somebody else took over the delivery; this result is dropped", "delivery", d.ID, "account", a.Name)
+			return
+		}
+		s.Log.Error("a result could not be put on record", "delivery", d.ID, "account", a.Name, "try", try+1, "err", err)
+		time.Sleep(time.Duration(math.Pow(2, float64(try))) * 100 * time.Millisecond)
+	}
+	if err != nil {
+		return // the call stays on record as begun, and is settled when its lease has lapsed
+	}
+	s.Point(AfterResult)
+	level := s.Log.Info
+	if d.Fault != "" {
+		level = s.Log.Warn
+	}
+	if !a.Personal || d.Fault != "" {
+		level("delivery", "account", a.Name, "announcement", d.Announcement, "delivery", d.ID, "verb", c.Verb, "state", d.State(), "fault", d.Fault)
+	}
+}
+
+func (s *Service) save(ctx context.Context, account string, fence int64, v verdict) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	if v.Pause > 0 {
+		if err := s.Store.Pause(ctx, account, s.Store.Now().Add(v.Pause), v.Delivery.Fault); err != nil {
+			return err
+		}
+	}
+	if v.Stop != "" {
+		first, err := s.Store.StopAccount(ctx, account, v.Stop)
+		if err != nil {
+			return err
+		}
+		if first {
+			s.Log.Error("the account stopped; its deliveries wait", "account", account, "fault", v.Stop, "do", "mend it, then: crieur resume "+account)
+		}
+	}
+	return s.Store.Record(ctx, fence, v.Delivery)
+}
