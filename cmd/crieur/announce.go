@@ -262,6 +262,11 @@ func (s *session) status(st broadcast.Status) error {
 	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STATE", "WHEN", "WHERE"}, rows); err != nil {
 		return err
 	}
+	for _, x := range st.People {
+		if x.Note != "" {
+			fmt.Fprintf(s.out, "%s: %s\n", x.Channel, x.Note)
+		}
+	}
 	for _, d := range st.Deliveries {
 		if d.Fault != "" {
 			fmt.Fprintf(s.out, "%s: %s\n", d.Channel, d.Fault)
@@ -332,7 +337,7 @@ func (c retractCmd) Run(ctx context.Context, s *session) error {
 type settleCmd struct {
 	ID       announce.ID   `arg:"" help:"Announcement."`
 	Delivery string        `arg:"" help:"Delivery, or the channel's name."`
-	Saw      broadcast.Saw `required:"" enum:"appeared,absent,done" help:"appeared: the post, or its change, is there. absent: it is not, publish it. done: I did by hand what was wanted."`
+	Saw      broadcast.Saw `required:"" enum:"appeared,absent,done" help:"appeared: the post, or its change, is there. absent: it is not, do it again. done: I did by hand what was wanted."`
 	URL      string        `name:"url" help:"Where the post can be seen."`
 	Receipt  string        `help:"The platform's ID of the post, if you know it."`
 }

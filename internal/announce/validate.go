@@ -119,7 +119,7 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 		if !e.End.IsZero() && !e.End.Instant.After(e.Start.Instant) {
 			f.add("event.ends_at", "must be after starts_at")
 		} else if !a.Kind.AboutPast() && !e.Over().After(now) {
-			f.add("event.starts_at", "the event is over; only recap, news and digest speak of past events")
+			f.add("event.starts_at", "the event is over; only recap and news speak of past events")
 		}
 		if !a.At.IsZero() && !a.Kind.AboutPast() && !a.At.Instant.Before(e.Over()) {
 			f.add("publish_at", "is after the event")

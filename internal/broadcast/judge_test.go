@@ -163,6 +163,7 @@ func TestSettledByPerson(t *testing.T) {
 	cannot := announce.Delivery{Rev: 1, Shown: 1, Rest: announce.Cannot}
 	failed := announce.Delivery{Wanted: true, Rev: 1, Rest: announce.Failed}
 	fine := announce.Delivery{Wanted: true, Rev: 1, Shown: 1}
+	lostAmend := announce.Delivery{Wanted: true, Rev: 2, Shown: 1, Calling: announce.Amend, CallRev: 2, Rest: announce.Person}
 	lostRetract := announce.Delivery{Rev: 1, Shown: 1, Calling: announce.Retract, CallRev: 1, Rest: announce.Person}
 	for _, c := range []struct {
 		name  string
@@ -179,6 +180,10 @@ func TestSettledByPerson(t *testing.T) {
 		{"try again", failed, Absent, announce.Publish, announce.Waiting, false},
 		{"a lost retraction whose post is still there", lostRetract, Appeared, announce.Retract, announce.Waiting, false},
 		{"a lost retraction that worked", lostRetract, Finished, announce.Nothing, announce.Retracted, false},
+		{"a lost change that was not made", lostAmend, Absent, announce.Amend, announce.Published, false},
+		{"a refused change, tried again", announce.Delivery{Wanted: true, Rev: 2, Shown: 1, Rest: announce.Failed}, Absent, announce.Amend, announce.Published, false},
+		{"a post that cannot be changed is not absent", announce.Delivery{Wanted: true, Rev: 2, Shown: 1, Rest: announce.Cannot}, Absent, announce.Nothing, announce.Published, true},
+		{"changed by hand", announce.Delivery{Wanted: true, Rev: 2, Shown: 1, Rest: announce.Cannot}, Finished, announce.Nothing, announce.Published, false},
 		{"nothing to settle", fine, Absent, announce.Nothing, announce.Published, true},
 		{"failed did not appear", failed, Appeared, announce.Nothing, announce.FailedState, true},
 	} {

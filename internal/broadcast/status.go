@@ -2,6 +2,7 @@ package broadcast
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -54,6 +55,7 @@ type People struct {
 	Planned int                    `json:"planned"`
 	Counts  map[announce.State]int `json:"counts"`
 	Done    bool                   `json:"planning_done"`
+	Note    string                 `json:"note,omitempty" doc:"What people hold that cannot be changed, and what to announce instead."`
 }
 
 // Status tells how an announcement stands.
@@ -116,8 +118,15 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		sum.row(d, r)
 		st.Deliveries = append(st.Deliveries, r)
 	}
-	for _, p := range people {
+	for i, p := range people {
 		sum.people(p)
+		able := s.accounts[p.Channel].ability
+		switch n := p.Counts[announce.Published]; {
+		case n > 0 && retracted && !able.Retract:
+			people[i].Note = fmt.Sprintf("%d people have it: %s", n, s.cannotRetract(p.Channel))
+		case n > 0 && a.Rev > 1 && !retracted && !able.Amend:
+			people[i].Note = fmt.Sprintf("some of these %d people may have an earlier form of it: %s", n, s.cannotAmend(p.Channel))
+		}
 	}
 	st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now())
 	return st, nil

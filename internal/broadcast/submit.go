@@ -251,7 +251,7 @@ type Saw string
 // What a person can say.
 const (
 	Appeared Saw = "appeared" // the post, or its change, can be seen
-	Absent   Saw = "absent"   // nothing is there: publish (again)
+	Absent   Saw = "absent"   // the post, or its change, cannot be seen: do it (again)
 	Finished Saw = "done"     // the person did by hand what was wanted
 )
 
@@ -284,6 +284,13 @@ func settled(d announce.Delivery, saw Saw, r announce.Receipt, now time.Time) (a
 			r.ID = d.Receipt.ID
 		}
 		return done(d, d.Calling, r), nil
+	case saw == Absent && d.Calling == announce.Amend:
+		d = ended(d) // the post stands as it was; the change is made again
+	case saw == Absent && d.Calling == announce.Nothing && d.Wanted && d.Shown > 0:
+		if d.Rest != announce.Failed {
+			return d, announce.Faults{{Field: "saw", Say: "the post is there, in an earlier form: change it by hand and settle it as done, or retract the announcement"}}
+		}
+		// the change was refused, and is tried again
 	case saw == Absent && resting:
 		d = ended(d)
 		d.Shown, d.Receipt = 0, announce.Receipt{}

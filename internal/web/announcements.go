@@ -193,7 +193,7 @@ func etag(rev int) string { return fmt.Sprintf(`"%d"`, rev) }
 
 // Settlement is what a person saw.
 type Settlement struct {
-	Saw broadcast.Saw `json:"saw" enum:"appeared,absent,done" doc:"appeared: the post, or its change, is there. absent: it is not; publish it. done: I did by hand what was wanted."`
+	Saw broadcast.Saw `json:"saw" enum:"appeared,absent,done" doc:"appeared: the post, or its change, is there. absent: it is not; do it again. done: I did by hand what was wanted."`
 	ID  string        `json:"id,omitempty" maxLength:"500" doc:"The platform's ID of the post, if known: with it Crieur can edit and delete the post later."`
 	URL string        `json:"url,omitempty" maxLength:"2000" doc:"Where the post can be seen."`
 }
