@@ -10,7 +10,8 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-var address = regexp.MustCompile(`https?://[^\s)>\]]+`)
+// address ends at any white space, as for a reader: Go's \s knows only that of ASCII.
+var address = regexp.MustCompile(`https?://[^\s\v\p{Z})>\]]+`)
 
 // weighted counts as X does, nearly: an address counts 23, letters 1, emoji and ideographs 2.
 func weighted(s string) int {

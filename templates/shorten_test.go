@@ -179,6 +179,7 @@ func FuzzShorten(f *testing.F) {
 	f.Add("1. a\n2. b\n\n> - c\n>   d\n\n```\ne\n", 9, true)
 	f.Add("e\u0301e\u0301 \\*x\\* &amp; <b>y</b> 東京で会いましょう", 7, true)
 	f.Add("a | b\n--|--\nc | d\n\n---\n\nx\\\ny", 12, true)
+	f.Add("https://example.org/a👓\u2003b c d", 24, false)
 	r := newReader()
 	f.Fuzz(func(t *testing.T, md string, limit int, markdown bool) {
 		if !utf8.ValidString(md) || limit < 1 || limit > 10_000 || len(md) > 5000 {
