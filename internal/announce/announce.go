@@ -133,10 +133,11 @@ type Speaker struct {
 	Handles map[string]string `json:"handles,omitempty" doc:"Account names by channel: {\"twitter\": \"ada\"}."`
 }
 
-// Partner helps an event happen.
+// Partner helps an event happen. Handles are as a Speaker's.
 type Partner struct {
-	Name string `json:"name"`
-	URL  string `json:"url,omitempty"`
+	Name    string            `json:"name"`
+	URL     string            `json:"url,omitempty"`
+	Handles map[string]string `json:"handles,omitempty" doc:"Account names by channel: {\"mastodon\": \"club@example.social\"}."`
 }
 
 // Image is a picture with its text alternative in each language of the announcement. Data is set when it was uploaded

@@ -22,12 +22,18 @@ type Message struct {
 	Images       []Picture `json:"images,omitempty"`  // at most Limits.Images
 	Event        *Event    `json:"event,omitempty"`   // for calendars
 	Topics       []string  `json:"topics,omitempty"`
+	Tags         []string  `json:"tags,omitempty"`        // the hashtags that the template wrote in Text, without "#"; every other "#" is the author's
+	Mentions     []string  `json:"mentions,omitempty"`    // the handles that the template wrote in Text, without "@"; every other "@" is the author's
+	Part         int       `json:"part,omitempty"`        // its place in a thread, from 0
+	Parts        int       `json:"parts,omitempty"`       // of the thread; 0: it stands alone
 	Versions     []Version `json:"versions,omitempty"`    // when Limits.Multilingual: every language, the default first
 	Created      time.Time `json:"created_at"`            // of the announcement
 	Updated      time.Time `json:"updated_at"`            // of this revision
 	To           string    `json:"to,omitempty"`          // the address, on a personal channel
 	Unsubscribe  string    `json:"unsubscribe,omitempty"` // the person's own link; replaces UnsubscribeMark
 	Date         time.Time `json:"date,omitzero"`         // when the delivery first became due; equal on every repeat
+	Root         Receipt   `json:"-"`                     // of the thread's first part, when Part > 0
+	Parent       Receipt   `json:"-"`                     // of the part before this one, which it answers, when Part > 0
 }
 
 // UnsubscribeMark stands in Text and HTML where the person's own Unsubscribe link goes. It survives HTML and URL escaping unchanged.
@@ -42,12 +48,21 @@ type Version struct {
 	HTML     string   `json:"html"`
 }
 
-// Picture is an image for readers of one language. Data is set when it was uploaded rather than linked.
+// Picture is an image for readers of one language, within the channel's PictureLimits.
 type Picture struct {
-	URL  string `json:"url,omitempty"`
-	Data []byte `json:"data,omitempty"`
-	Type string `json:"type,omitempty"` // media type of Data
-	Alt  string `json:"alt"`
+	URL    string `json:"url,omitempty"` // where anybody can fetch Data; empty when this server has no public address
+	Data   []byte `json:"data,omitempty"`
+	Type   string `json:"type,omitempty"` // media type of Data
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
+	Alt    string `json:"alt"`
+}
+
+// PictureLimits are what a channel takes for a picture. A zero field sets no limit.
+type PictureLimits struct {
+	Bytes int      // most
+	Side  int      // most pixels of the longer side
+	Types []string // media types; none: image/jpeg, image/png and image/gif
 }
 
 // Receipt is what a channel needs to amend or retract a post (ID), and where a person can see it (URL).
@@ -66,6 +81,9 @@ type Limits struct {
 	HTML     bool             // the channel takes HTML beside Text
 	Images   int              // most images; 0: none
 	Alt      int              // most code points of an image's text alternative; 0: no limit
+	Picture  PictureLimits    // what each image must be like
+	Card     bool             // an event without an image gets a card, drawn from its title, date and place
+	Thread   int              // most parts in which a longer text is told, each answering the one before; 0 or 1: it is shortened instead
 
 	Personal     bool // one delivery per subscriber
 	Multilingual bool // one delivery carries every language
@@ -151,6 +169,7 @@ type Error struct {
 	Outcome    Outcome
 	Stop       bool          // the account is at fault (dead token, no credit): its deliveries wait, a person is told once
 	Gone       bool          // this address is dead; the message is fine
+	Ask        bool          // only a person can do it: Fault tells them what, and the delivery rests until they settle it
 	RetryAfter time.Duration // with RateLimited: how long the channel waits; 0: not said
 	Field      string        // the field of the message at fault, when one is
 	Status     string        // what the platform answered, shortly: "403", "550 5.1.1"

@@ -25,6 +25,8 @@ const (
 func table() map[string]row {
 	const (
 		announce  = "internal/announce"
+		fetch     = "internal/fetch"
+		media     = "internal/media"
 		store     = "internal/store"
 		broadcast = "internal/broadcast"
 		web       = "internal/web"
@@ -41,12 +43,14 @@ func table() map[string]row {
 		store:                      {may: []string{announce}},
 		"queue":                    {},
 		"templates":                {may: []string{announce}},
-		broadcast:                  {may: []string{announce, store, "queue", "templates"}, tests: []string{sim}},
+		fetch:                      {},
+		media:                      {may: []string{announce, fetch}},
+		broadcast:                  {may: []string{announce, store, "queue", "templates", media}, tests: []string{sim}},
 		web:                        {may: []string{announce, broadcast, store}, tests: []string{client, "queue", "templates", sim}},
 		client:                     {may: []string{announce, broadcast, web}, tests: []string{store, "queue", "templates", sim}},
 		"publishers":               {may: []string{announce, channels}, tests: []string{sim}},
 		channels:                   {may: []string{announce, tools}, tests: []string{contract, sim}}, // and its own platform
-		tools:                      {may: []string{announce}},
+		tools:                      {may: []string{announce, fetch}},
 		sim:                        {},
 		platforms:                  {may: []string{announce, sim}},
 		"publishers/feed/feedtest": {may: []string{announce, sim, "publishers/feed"}},      // the website shows what the channel's own handler serves
