@@ -14,7 +14,11 @@ const (
 	faultCorrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
 )
 
-const longestDue = `account = ? AND announcement = ? AND due <= ? ORDER BY due LIMIT 1`
+// longestDue finds what to do next. A part of a thread is published when the part before it can be seen.
+const longestDue = `account = ? AND announcement = ? AND due <= ? AND (part = 0 OR shown > 0 OR calling <> '' OR wanted = 0 OR EXISTS (
+		SELECT 1 FROM deliveries before WHERE before.announcement = deliveries.announcement AND before.account = deliveries.account
+		AND before.recipient = '' AND before.part = deliveries.part - 1 AND before.shown > 0 AND before.wanted = 1))
+	ORDER BY due LIMIT 1`
 
 // claiming is a Claim in the making.
 type claiming struct {
@@ -123,7 +127,7 @@ func (c *claiming) message(ctx context.Context, t *tx, h held) (m announce.Messa
 		}
 		c.loaded = p
 	}
-	m, usable = p.pick(h.Language)
+	m, usable = p.pick(h.Part, h.Language)
 	return m, usable || h.Todo() == announce.Retract, nil
 }
 
@@ -160,14 +164,33 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, 
 		h.Attempts++
 	}
 	h.fence, h.lease, h.owner = h.fence+1, us(t.now.Add(c.Lease)), clean(c.Owner)
-	if err := t.putIs(ctx, h); err != nil {
+	err := t.putIs(ctx, h)
+	if err != nil {
 		return err
 	}
 	t.changed(before, h.Delivery, c.Owner)
 	m.Key, m.To, m.Date = h.ID, h.To, h.First
+	if h.Part > 0 {
+		if m.Root, err = t.shownPart(ctx, h, 0); err != nil {
+			return err
+		}
+		if m.Parent, err = t.shownPart(ctx, h, h.Part-1); err != nil {
+			return err
+		}
+	}
 	if token != "" && t.db.o.PublicURL != "" {
 		m.Unsubscribe = t.db.o.PublicURL + "/unsubscribe/" + token
 	}
 	c.Delivery, c.Message, c.Fence, c.taken = h.Delivery, m, h.fence, true
 	return nil
+}
+
+// shownPart is the receipt of another part of the thread that h belongs to.
+func (t *tx) shownPart(ctx context.Context, h held, part int) (r announce.Receipt, err error) {
+	var when int64
+	_, err = t.one(ctx, `SELECT receipt_id, receipt_url, receipt_at FROM deliveries
+		WHERE announcement = ? AND account = ? AND recipient = '' AND part = ? AND shown > 0 ORDER BY wanted DESC, id LIMIT 1`,
+		[]any{string(h.Announcement), h.Account, part}, &r.ID, &r.URL, &when)
+	r.At = at(when)
+	return r, err
 }

@@ -15,35 +15,39 @@ type packKey struct {
 	rev     int
 }
 
-// pack is those messages by language.
+// pack is those messages, one for each part of a thread and each language.
 type pack struct {
-	messages map[announce.Language]announce.Message
+	parts    []map[announce.Language]announce.Message
 	fallback announce.Language
 	size     int
 }
 
-// pick is the message for a reader of want, by the rule of announce.Announcement.Pick.
-func (p *pack) pick(want announce.Language) (announce.Message, bool) {
+// pick is a part's message for a reader of want, by the rule of announce.Announcement.Pick.
+func (p *pack) pick(part int, want announce.Language) (announce.Message, bool) {
+	if part >= len(p.parts) {
+		return announce.Message{}, false
+	}
+	messages := p.parts[part]
 	for _, l := range []announce.Language{want, want.Base()} {
-		if m, ok := p.messages[l]; ok {
+		if m, ok := messages[l]; ok {
 			return m, true
 		}
 	}
 	var all, near []announce.Language
-	for l := range p.messages {
+	for l := range messages {
 		all = append(all, l)
 		if l.Base() == want.Base() {
 			near = append(near, l)
 		}
 	}
 	if len(near) > 0 {
-		return p.messages[slices.Min(near)], true
+		return messages[slices.Min(near)], true
 	}
-	if m, ok := p.messages[p.fallback]; ok {
+	if m, ok := messages[p.fallback]; ok {
 		return m, true
 	}
 	if len(all) > 0 {
-		return p.messages[slices.Min(all)], true
+		return messages[slices.Min(all)], true
 	}
 	return announce.Message{}, false
 }
@@ -63,13 +67,16 @@ func (c conn) readPack(ctx context.Context, k packKey) (*pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pack{messages: map[announce.Language]announce.Message{}}
+	p := &pack{}
 	for _, l := range lines {
 		m, err := c.readMessage(ctx, l.message, l.images)
 		if err != nil {
 			return nil, &corruptError{err}
 		}
-		p.messages[announce.Language(l.language)] = m
+		for len(p.parts) <= m.Part {
+			p.parts = append(p.parts, map[announce.Language]announce.Message{})
+		}
+		p.parts[m.Part][announce.Language(l.language)] = m
 		p.fallback = announce.Language(l.fallback)
 		p.size += 2 * len(l.message)
 		for _, i := range m.Images {

@@ -27,7 +27,7 @@ func (s Submission) encode() (w written, err error) {
 		if err != nil {
 			return w, fmt.Errorf("cannot encode the message for %s: %w", p.Account, err)
 		}
-		w.payloads = append(w.payloads, []any{string(a.ID), a.Rev, p.Account, string(p.Language), message, images})
+		w.payloads = append(w.payloads, []any{string(a.ID), a.Rev, p.Account, string(p.Language), p.Message.Part, message, images})
 	}
 	return w, nil
 }
@@ -42,7 +42,7 @@ func (t *tx) putRevision(ctx context.Context, s Submission, w written) error {
 		string(a.ID), a.Rev, string(a.Default), w.document, w.images, clean(s.Actor), us(a.Updated)); err != nil {
 		return err
 	}
-	_, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, message, images)`, w.payloads, "")
+	_, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, part, message, images)`, w.payloads, "")
 	return err
 }
 

@@ -17,7 +17,8 @@ type Submission struct {
 	Key          *Key                  // nil: none. Only Save reads it
 }
 
-// Payload is a message frozen for one account and language. Key, To, Unsubscribe and Date are filled at Claim.
+// Payload is a message frozen for one account and language, and its Part of the thread. Key, To, Unsubscribe, Date, Root
+// and Parent are filled at Claim.
 type Payload struct {
 	Account  string
 	Language announce.Language
