@@ -2,6 +2,7 @@ package templates
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yuin/goldmark/ast"
@@ -23,6 +24,7 @@ type page struct {
 	Link             string // where to read more; empty when the event's addresses say it already
 	Page             string // the one address to follow: Link, else where to sign up, else where to watch
 	Topics           []string
+	Hashtags         []string // words for hashtags: the account's own, then the topics; empty on a channel of longer texts without own ones
 	Images           []image
 	Site             announce.Site
 	Unsubscribe      string // on personal channels: stands for the person's own link
@@ -43,7 +45,7 @@ type event struct {
 	SignUp     string // empty when there is nothing to sign up for any more
 	Talks      []talk
 	Speakers   []speaker // of all talks, each name once
-	Partners   []announce.Partner
+	Partners   []partner
 	Cancelled  bool
 }
 
@@ -65,6 +67,9 @@ type speaker struct {
 	URL    string
 	Handle string // on this channel, with "@"; empty when not known
 }
+
+// partner is a speaker who does not speak.
+type partner = speaker
 
 const leadLength, summaryLength = 200, 240 // code points
 
@@ -132,7 +137,7 @@ func (t told) page(p pen) page {
 	out := page{
 		Kind: string(kindOf(a)), Language: string(t.language), Account: t.Account, Channel: announce.Channel(t.Account),
 		Title: p.words(t.text.Title), Summary: p.words(t.summary()),
-		Topics: a.Topics, Created: a.Created, Updated: a.Updated,
+		Topics: a.Topics, Hashtags: t.tags(), Created: a.Created, Updated: a.Updated,
 		Site: announce.Site{Name: p.words(t.Site.Name), URL: p.address(t.Site.URL), Postal: p.words(t.Site.Postal), Zone: t.Site.Zone, Languages: t.Site.Languages},
 	}
 	for i, x := range t.pictures {
@@ -151,6 +156,56 @@ func (t told) page(p pen) page {
 	}
 	return out
 }
+
+func (p pen) handle(name string) string {
+	if name == "" {
+		return ""
+	}
+	return p.words("@" + name)
+}
+
+// handleOf is somebody's account name on the channel: as the announcement says, else as the account's settings say.
+func (r Request) handleOf(name string, handles map[string]string) string {
+	if h := handles[announce.Channel(r.Account)]; h != "" {
+		return h
+	}
+	return r.Handles[name]
+}
+
+// tags are the words for hashtags.
+func (r Request) tags() []string {
+	if len(r.Hashtags) == 0 && !r.Limits.Short {
+		return nil
+	}
+	return slices.Concat(r.Hashtags, r.Announcement.Topics)
+}
+
+// written are the hashtags and account names in a text that a template put there.
+func (r Request) written(text string) (tags, mentions []string) {
+	for _, tag := range strings.Fields(hashtags(r.tags(), mostTags)) {
+		if strings.Contains(text, tag) {
+			tags = append(tags, strings.TrimPrefix(tag, "#"))
+		}
+	}
+	mention := func(name string, handles map[string]string) {
+		if h := r.handleOf(name, handles); h != "" && strings.Contains(text, "@"+h) && !slices.Contains(mentions, h) {
+			mentions = append(mentions, h)
+		}
+	}
+	if e := r.Announcement.Event; e != nil {
+		for _, t := range e.Talks {
+			for _, s := range t.Speakers {
+				mention(s.Name, s.Handles)
+			}
+		}
+		for _, p := range e.Partners {
+			mention(p.Name, p.Handles)
+		}
+	}
+	return tags, mentions
+}
+
+const mostTags = 20
 
 // mainLink is the one address that a short message gives.
 func mainLink(a announce.Announcement) string {
@@ -209,16 +264,12 @@ func (t told) event(p pen, e *announce.Event) *event {
 		out.Venue = &announce.Venue{Name: p.words(v.Name), Address: p.words(v.Address), URL: p.address(v.URL)}
 	}
 	for _, x := range e.Partners {
-		out.Partners = append(out.Partners, announce.Partner{Name: p.words(x.Name), URL: p.address(x.URL)})
+		out.Partners = append(out.Partners, partner{p.words(x.Name), p.address(x.URL), p.handle(t.handleOf(x.Name, x.Handles))})
 	}
-	channel := announce.Channel(t.Account)
 	for _, x := range e.Talks {
 		to := talk{Title: p.words(x.Title), Abstract: p.prose(x.Abstract), Lead: p.words(p.read.parse(x.Abstract).lead(leadLength))}
 		for _, who := range x.Speakers {
-			s := speaker{Name: p.words(who.Name), URL: p.address(who.URL)}
-			if h := who.Handles[channel]; h != "" {
-				s.Handle = p.words("@" + h)
-			}
+			s := speaker{p.words(who.Name), p.address(who.URL), p.handle(t.handleOf(who.Name, who.Handles))}
 			to.Speakers = append(to.Speakers, s)
 			if !slices.ContainsFunc(out.Speakers, func(x speaker) bool { return x.Name == s.Name }) {
 				out.Speakers = append(out.Speakers, s)

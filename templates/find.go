@@ -94,17 +94,17 @@ func kinds() []string {
 
 // use says which templates a message needs.
 type use struct {
-	account  string
-	kind     announce.Kind
-	language announce.Language
-	markdown bool
+	account         string
+	kind            announce.Kind
+	language        announce.Language
+	markdown, short bool
 }
 
 // search lists the files of one extension that apply, the most specific first.
 func (s *Set) search(u use, ext string) []*file {
 	folders := []string{u.account}
-	for _, f := range []string{announce.Channel(u.account), "default"} {
-		if !slices.Contains(folders, f) {
+	for _, f := range []string{announce.Channel(u.account), "short", "default"} {
+		if !slices.Contains(folders, f) && (f != "short" || u.short) {
 			folders = append(folders, f)
 		}
 	}

@@ -12,14 +12,16 @@ type draft struct {
 	run        func(level int, body, lead string) (string, error)
 	limit      int
 	measure    func(string) int
+	told       int // how many bytes of body the result of fit holds
 }
 
 const allLines = 9
 
 // fit returns the fullest text within the limit. When there is none, it returns the shortest and false.
-func (d draft) fit() (string, bool, error) {
+func (d *draft) fit() (string, bool, error) {
 	text, err := d.run(allLines, d.body.text, d.lead.text)
 	if err != nil || d.fits(text) {
+		d.told = len(d.body.text)
 		return text, true, err
 	}
 	// A sentence of the author's is worth more than an optional line, an optional line more than the rest of the author's text
@@ -30,6 +32,7 @@ func (d draft) fit() (string, bool, error) {
 			return "", false, err
 		}
 		if d.fits(text) {
+			d.told = d.body.end(d.body.floor())
 			return d.longest(level, text)
 		}
 	}
@@ -39,6 +42,7 @@ func (d draft) fit() (string, bool, error) {
 			return "", false, err
 		}
 		if d.fits(text) {
+			d.told = 0
 			return d.longest(level, text)
 		}
 	}
@@ -46,7 +50,7 @@ func (d draft) fit() (string, bool, error) {
 }
 
 // longest gives the author's text as much room as there is; short is a text that fits.
-func (d draft) longest(level int, short string) (string, bool, error) {
+func (d *draft) longest(level int, short string) (string, bool, error) {
 	var failed error
 	try := func(i int, snap bool) string {
 		b, l := i, i
@@ -64,12 +68,17 @@ func (d draft) longest(level int, short string) (string, bool, error) {
 	})
 	for _, snap := range []bool{true, false} {
 		if text := try(n-1, snap); failed == nil && d.fits(text) && d.measure(text) >= d.measure(short) {
+			i := n - 1
+			if snap {
+				i = d.body.snap(i)
+			}
+			d.told = d.body.end(i)
 			return text, true, nil
 		}
 	}
 	return short, failed == nil, failed
 }
 
-func (d draft) fits(text string) bool { return d.limit <= 0 || d.measure(text) <= d.limit }
+func (d *draft) fits(text string) bool { return d.limit <= 0 || d.measure(text) <= d.limit }
 
 func codePoints(s string) int { return utf8.RuneCountInString(s) }

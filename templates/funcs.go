@@ -3,13 +3,12 @@ package templates
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/crieur/crieur/internal/announce"
 )
 
 // funcs are the functions that templates may call. None reads or writes anything outside its arguments.
@@ -72,10 +71,6 @@ func (s speech) names(people any, handles bool) (string, error) {
 			}
 			names = append(names, p.Name)
 		}
-	case []announce.Partner:
-		for _, p := range people {
-			names = append(names, p.Name)
-		}
 	default:
 		return "", fmt.Errorf("takes speakers or partners, not %T", people)
 	}
@@ -94,7 +89,7 @@ func (s speech) sep(i, n int) string {
 	return strings.TrimPrefix(mark, strings.Repeat(", ", n-2))
 }
 
-// hashtags makes at most n tags of topics: "#Go #LogicielLibre".
+// hashtags makes at most n different tags of topics: "#Go #LogicielLibre".
 func hashtags(topics []string, n int) string {
 	var tags []string
 	for _, t := range topics {
@@ -104,7 +99,8 @@ func hashtags(topics []string, n int) string {
 		}) {
 			tag += capital(w)
 		}
-		if strings.IndexFunc(tag, unicode.IsLetter) >= 0 && len(tags) < n {
+		same := func(other string) bool { return strings.EqualFold(other, "#"+tag) }
+		if strings.IndexFunc(tag, unicode.IsLetter) >= 0 && len(tags) < n && !slices.ContainsFunc(tags, same) {
 			tags = append(tags, "#"+tag)
 		}
 	}

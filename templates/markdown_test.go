@@ -69,7 +69,7 @@ func TestLinksAreLeftOut(t *testing.T) {
 	for _, account := range []string{"twitter", "slack", "plain"} {
 		l := limitsOf(account)
 		l.Links = false
-		m, err := set(t).Render(Request{Account: account, Language: "fr", Announcement: a, Limits: l, Site: community()})
+		m, err := first(set(t).Render(Request{Account: account, Language: "fr", Announcement: a, Limits: l, Site: community()}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestAuthorsTextIsInert(t *testing.T) {
 	for _, account := range []string{"plain", "email", "twitter"} {
 		r := Request{Account: account, Language: "fr", Announcement: a, Limits: limitsOf(account), Site: community()}
 		r.Limits.Text = 0
-		m, err := s.Render(r)
+		m, err := first(s.Render(r))
 		if err != nil {
 			t.Fatal(err)
 		}

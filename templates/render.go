@@ -12,49 +12,53 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-// version tells the announcement in one of its languages.
-func (s *Set) version(r Request, want announce.Language) (announce.Version, error) {
+// version tells the announcement in one of its languages; rest is what had no room in a text that may go on in a thread.
+func (s *Set) version(r Request, want announce.Language) (v announce.Version, rest prose, err error) {
 	t := s.tell(r, want)
-	v := announce.Version{Language: t.language, Summary: t.summary()}
-	u := use{r.Account, kindOf(r.Announcement), t.language, r.Limits.Markdown}
+	v = announce.Version{Language: t.language, Summary: t.summary()}
+	u := use{r.Account, kindOf(r.Announcement), t.language, r.Limits.Markdown, r.Limits.Short}
 	texts, err := s.textOf(u)
 	if err != nil {
-		return v, err
+		return v, rest, err
 	}
 	if v.Subject, err = subject(texts, t.page(pen{read: s.read})); err != nil {
-		return v, err
+		return v, rest, err
 	}
-	if v.Text, err = t.write(texts, v.Subject); err != nil || !r.Limits.HTML && !r.Limits.Multilingual {
-		return v, err
+	if v.Text, rest, err = t.write(texts, v.Subject); err != nil || !r.Limits.HTML && !r.Limits.Multilingual {
+		return v, rest, err
 	}
 	htmls, err := s.htmlOf(u)
 	if err != nil {
-		return v, err
+		return v, rest, err
 	}
 	page := t.page(pen{html: true, read: s.read})
 	page.Subject, page.Lead, page.Body = v.Subject, v.Summary, s.read.html(t.body)
 	var out bytes.Buffer
 	if err := htmls.ExecuteTemplate(&out, root, page); err != nil {
-		return v, err
+		return v, rest, err
 	}
 	v.HTML, err = inlineStyles(strings.TrimSpace(out.String()))
-	return v, err
+	return v, rest, err
 }
 
-// write runs the text templates until the channel takes the result.
-func (t told) write(texts *template.Template, subject string) (string, error) {
+// write runs the text templates until the channel takes the result. rest is what it leaves out of a text that may go on in
+// a thread.
+func (t told) write(texts *template.Template, subject string) (text string, rest prose, err error) {
 	p := pen{markup: markup{t.Limits.Markdown, t.Limits.Links}, read: t.read}
 	page := t.page(p)
 	page.Subject = p.words(subject)
 	body := t.body.write(t.body.root, p.markup)
-	lead := t.body.write(t.body.root, markup{p.markdown, p.links && page.Page == ""})
+	lead := body
+	if t.Limits.Thread < 2 && page.Page != "" {
+		lead = t.body.write(t.body.root, markup{p.markdown, false})
+	}
 	if t.text.Summary != "" {
 		lead = prose{text: p.words(t.text.Summary), markdown: p.markdown}
 	}
 	level := allLines
 	run, err := runner(texts, &level)
 	if err != nil {
-		return "", err
+		return "", rest, err
 	}
 	d := draft{body: &body, lead: &lead, limit: t.Limits.Text, measure: t.Limits.Measure, run: func(l int, body, lead string) (string, error) {
 		level, page.Body, page.Lead = l, body, lead
@@ -67,7 +71,13 @@ func (t told) write(texts *template.Template, subject string) (string, error) {
 	if err == nil && !ok {
 		err = t.tooLong(d.measure, d.measure(text))
 	}
-	return text, err
+	if t.Limits.Thread < 2 {
+		return text, rest, err
+	}
+	if t.Limits.Short && t.text.Summary != "" {
+		return text, body, err
+	}
+	return text, body.after(d.told), err
 }
 
 // tell picks the language and the words for it. An override has no language: where several are published side by side, it

@@ -31,7 +31,7 @@ func limitsOf(channel string) announce.Limits {
 	case "email":
 		return announce.Limits{Links: true, HTML: true, Images: 8, Personal: true}
 	case "twitter":
-		return announce.Limits{Text: 280, Measure: weighted, Links: true, Images: 4, Alt: 1000}
+		return announce.Limits{Text: 280, Short: true, Measure: weighted, Links: true, Images: 4, Alt: 1000}
 	case "slack":
 		return announce.Limits{Text: 7000, Links: true, Markdown: true, Images: 4, Alt: 500}
 	case "feed":
@@ -167,9 +167,17 @@ func set(t testing.TB) *Set {
 
 func render(t testing.TB, s *Set, account string, l announce.Language, a announce.Announcement) announce.Message {
 	t.Helper()
-	m, err := s.Render(Request{Account: account, Language: l, Announcement: a, Limits: limitsOf(account), Site: community()})
+	m, err := first(s.Render(Request{Account: account, Language: l, Announcement: a, Limits: limitsOf(account), Site: community()}))
 	if err != nil {
 		t.Fatalf("%s, %s: %v", account, l, err)
 	}
 	return m
+}
+
+// first is the first message of a thread, and mostly the only one.
+func first(all []announce.Message, err error) (announce.Message, error) {
+	if err != nil {
+		return announce.Message{}, err
+	}
+	return all[0], nil
 }

@@ -117,6 +117,31 @@ func (p *prose) at(i int) string {
 	return p.ended(cuts[i])
 }
 
+// end is how many bytes of the text at(i) tells.
+func (p *prose) end(i int) int {
+	switch cuts := p.cuts(); {
+	case i < 0:
+		return 0
+	case i >= len(cuts):
+		return len(p.text)
+	default:
+		return cuts[i]
+	}
+}
+
+// after is the text from a cut on.
+func (p *prose) after(cut int) prose {
+	rest := strings.TrimLeftFunc(p.text[cut:], breaking)
+	from := len(p.text) - len(rest)
+	out := prose{text: rest, markdown: p.markdown}
+	for _, a := range p.atoms {
+		if a.start >= from {
+			out.atoms = append(out.atoms, span{a.start - from, a.end - from, a.block})
+		}
+	}
+	return out
+}
+
 func (p *prose) ended(end int) string {
 	s := p.text[:end]
 	for _, a := range p.atoms {

@@ -89,7 +89,7 @@ func TestDropsLinesByPriorityThenFaults(t *testing.T) {
 	gone := map[string]int{}
 	for limit := 280; limit > 40; limit-- {
 		r.Limits.Text = limit
-		m, err := s.Render(r)
+		m, err := first(s.Render(r))
 		var f announce.Faults
 		if errors.As(err, &f) {
 			if limit > 110 {
@@ -159,7 +159,7 @@ func TestAlternativesAreClipped(t *testing.T) {
 	a := sample(t, "longest", announce.KindEvent)
 	r := Request{Account: "slack", Language: "fr", Announcement: a, Limits: limitsOf("slack"), Site: community()}
 	r.Limits.Alt, r.Limits.Images = 20, 1
-	m, err := set(t).Render(r)
+	m, err := first(set(t).Render(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestNeverOverTheLimit(t *testing.T) {
 					if measure == nil {
 						measure = codePoints
 					}
-					m, err := s.Render(r)
+					m, err := first(s.Render(r))
 					var f announce.Faults
 					if err != nil && !errors.As(err, &f) {
 						t.Fatal(err)

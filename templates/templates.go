@@ -8,13 +8,14 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
+	"slices"
 	"sync"
 	"text/template"
 
 	"github.com/crieur/crieur/internal/announce"
 )
 
-//go:embed default email feed slack twitter
+//go:embed default email feed short slack
 var builtin embed.FS
 
 // Set is every template, parsed. Safe for concurrent use.
@@ -49,16 +50,20 @@ func New(overlay fs.FS) (*Set, error) {
 
 // Request says what to render, and for whom.
 type Request struct {
-	Account      string            // slack, slack@partners
-	Language     announce.Language // wanted; the announcement decides what there is
+	Account      string              // slack, slack@partners
+	Language     announce.Language   // wanted; the announcement decides what there is
+	Also         []announce.Language // told below it, in the same text
 	Announcement announce.Announcement
 	Limits       announce.Limits
 	Site         announce.Site
+	Hashtags     []string          // words of the account's own, for hashtags before those of the topics
+	Handles      map[string]string // account names on this channel, without "@", by the name of a speaker or partner
 }
 
-// Render shapes the announcement for one account. Key, To, Unsubscribe and Date stay empty. The text is within the limits, or
-// the error is an announce.Faults that says what to shorten. The same request always gives the same message.
-func (s *Set) Render(r Request) (announce.Message, error) {
+// Render shapes the announcement for one account: one message or, within Limits.Thread, the parts of a thread. Key, To,
+// Unsubscribe and Date stay empty. Every text is within the limits, or the error is an announce.Faults that says what to
+// shorten. The same request always gives the same messages.
+func (s *Set) Render(r Request) ([]announce.Message, error) {
 	a := r.Announcement
 	want := r.Language
 	if r.Limits.Multilingual {
@@ -69,33 +74,69 @@ func (s *Set) Render(r Request) (announce.Message, error) {
 		Announcement: a.ID, Rev: a.Rev, Kind: a.Kind, Language: language, Link: mainLink(a), Images: pictures(a, language, r.Limits),
 		Event: a.Event, Topics: a.Topics, Created: a.Created, Updated: a.Updated,
 	}
-	languages := []announce.Language{language}
-	if r.Limits.Multilingual {
-		languages = allLanguages(a)
-	}
+	languages := r.languages(language)
+	var more prose
 	var faults announce.Faults
+	var versions []announce.Version
 	for i, l := range languages {
-		v, err := s.version(r, l)
-		var f announce.Faults
-		if errors.As(err, &f) {
-			faults = append(faults, f...)
-			continue
-		} else if err != nil {
-			faults = append(faults, announce.Fault{Field: "channels", Say: fmt.Sprintf("the template of %s in %s: %v", r.Account, l, err)})
-			continue
-		}
+		v, rest, err := s.version(r.tagging(i == len(languages)-1), l)
+		faults = appendFaults(faults, r, l, err)
 		if i == 0 {
-			m.Subject, m.Summary, m.Text = v.Subject, v.Summary, v.Text
-			if r.Limits.HTML {
-				m.HTML = v.HTML
-			}
+			more = rest
 		}
-		if r.Limits.Multilingual {
-			m.Versions = append(m.Versions, v)
+		versions = append(versions, v)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	head := versions[0]
+	m.Subject, m.Summary, m.Text = head.Subject, head.Summary, head.Text
+	if r.Limits.HTML {
+		m.HTML = head.HTML
+	}
+	switch {
+	case r.Limits.Multilingual:
+		m.Versions = versions
+	case len(languages) > 1:
+		var err error
+		if m.Text, err = s.together(r, languages, versions); err != nil {
+			return nil, appendFaults(nil, r, language, err)
+		}
+		more = prose{}
+	}
+	m.Tags, m.Mentions = r.written(m.Text)
+	return thread(m, more, r.Limits), nil
+}
+
+// languages are those of one message, the first one first.
+func (r Request) languages(first announce.Language) []announce.Language {
+	if r.Limits.Multilingual {
+		return allLanguages(r.Announcement)
+	}
+	out := []announce.Language{first}
+	for _, l := range r.Also {
+		if got, _ := r.Announcement.Pick(l); got.Base() == l.Base() && !slices.Contains(out, got) {
+			out = append(out, got)
 		}
 	}
-	if err := faults.Err(); err != nil {
-		return announce.Message{}, err
+	return out
+}
+
+// tagging is r with hashtags, or without.
+func (r Request) tagging(on bool) Request {
+	if !on && !r.Limits.Multilingual {
+		r.Hashtags, r.Announcement.Topics = nil, nil
 	}
-	return m, nil
+	return r
+}
+
+func appendFaults(faults announce.Faults, r Request, l announce.Language, err error) announce.Faults {
+	var f announce.Faults
+	switch {
+	case err == nil:
+		return faults
+	case errors.As(err, &f):
+		return append(faults, f...)
+	}
+	return append(faults, announce.Fault{Field: "channels", Say: fmt.Sprintf("the template of %s in %s: %v", r.Account, l, err)})
 }

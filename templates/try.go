@@ -16,13 +16,15 @@ func (s *Set) try() error {
 		account  string
 		kind     announce.Kind
 		language announce.Language
+		short    bool
 		html     bool
 	}
 	trials := map[trial]string{} // and a file that asks for it
 	for _, f := range s.own {
 		parts := fileName.FindStringSubmatch(f.path)
 		account, kind, language := parts[1], announce.Kind(parts[2]), announce.Language(parts[3])
-		if account == "default" {
+		short := account == "short"
+		if short || account == "default" {
 			account = "anywhere"
 		}
 		tried, languages := announce.Kinds(), []announce.Language{"fr", "en", "de"}
@@ -34,14 +36,14 @@ func (s *Set) try() error {
 		}
 		for _, k := range tried {
 			for _, l := range languages {
-				trials[trial{account, k, l, parts[4] == "html"}] = f.path
+				trials[trial{account, k, l, short, parts[4] == "html"}] = f.path
 			}
 		}
 	}
 	seen := map[string]error{}
 	for x, path := range trials {
 		for _, r := range samples(x.account, x.kind, x.language) {
-			r.Limits.HTML = x.html
+			r.Limits.HTML, r.Limits.Short = x.html, x.short
 			if _, err := s.Render(r); err != nil {
 				seen[err.Error()] = fmt.Errorf("%s: %w", path, err)
 			}

@@ -75,6 +75,7 @@ type Receipt struct {
 // Limits says what a channel takes, and what repeating a call means there.
 type Limits struct {
 	Text     int              // most units of Text; 0: no limit
+	Short    bool             // readers expect a short post: what, when, where, who, a link
 	Measure  func(string) int // how the platform counts units; nil: code points
 	Links    bool             // Text may hold links; when false the template leaves them out
 	Markdown bool             // Text is Markdown that the channel translates; when false Text is plain

@@ -30,7 +30,7 @@ const (
 var (
 	languageTag = regexp.MustCompile(`^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$`)
 	topicName   = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} _-]{0,63}$`)
-	handleName  = regexp.MustCompile(`^[\p{L}\p{N}._@:-]{1,255}$`)
+	handleName  = regexp.MustCompile(`^[\p{L}\p{N}._:-][\p{L}\p{N}._@:-]{0,254}$`)
 )
 
 func (f *Faults) texts(a Announcement) {
@@ -150,15 +150,11 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 	}
 	f.count("event.partners", len(e.Partners), maxItems)
 	for i, p := range e.Partners {
-		path := fmt.Sprintf("event.partners[%d]", i)
-		if strings.TrimSpace(p.Name) == "" {
-			f.add(path+".name", "is required")
-		}
-		f.line(path+".name", p.Name, maxName)
-		f.address(path+".url", p.URL)
+		f.speaker(fmt.Sprintf("event.partners[%d]", i), Speaker(p))
 	}
 }
 
+// speaker checks a speaker or a partner.
 func (f *Faults) speaker(path string, s Speaker) {
 	if strings.TrimSpace(s.Name) == "" {
 		f.add(path+".name", "is required")
@@ -168,7 +164,7 @@ func (f *Faults) speaker(path string, s Speaker) {
 	f.count(path+".handles", len(s.Handles), maxItems)
 	for _, c := range sortedKeys(s.Handles)[:min(len(s.Handles), maxItems)] {
 		if !handleName.MatchString(s.Handles[c]) {
-			f.add(path+".handles."+c, "is not an account name: letters, digits and . _ - only, without spaces")
+			f.add(path+".handles."+c, "is not an account name: letters, digits and . _ - only, without spaces or a first @; name@server where accounts have servers")
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (c *channel) Name() string { return "twitter" }
 // Limits are those of X.
 func (c *channel) Limits() announce.Limits {
 	return announce.Limits{
-		Text: mostWeight, Measure: func(s string) int { return measure(c.shown(s)) }, Links: c.links,
+		Text: mostWeight, Short: true, Measure: func(s string) int { return measure(c.shown(s)) }, Links: c.links,
 		Images: mostImages, Alt: mostAlt, FreshAmends: c.premium, Budget: c.budget,
 	}
 }

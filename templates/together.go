@@ -1,0 +1,48 @@
+package templates
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+const divider = "\n\n—\n\n" // between the same text in two languages
+
+// together is one text in several languages within one limit: each has its share of the room, and what one leaves the others
+// take.
+func (s *Set) together(r Request, languages []announce.Language, versions []announce.Version) (string, error) {
+	measure := r.Limits.Measure
+	if measure == nil {
+		measure = codePoints
+	}
+	var texts []string
+	for _, v := range versions {
+		texts = append(texts, v.Text)
+	}
+	join := func() string { return strings.Join(texts, divider) }
+	limit := r.Limits.Text
+	if limit <= 0 || measure(join()) <= limit {
+		return join(), nil
+	}
+	share := func(i, most int) error {
+		one := r.tagging(i == len(languages)-1)
+		one.Limits.Text, one.Limits.Thread = most, 0
+		v, _, err := s.version(one, languages[i])
+		texts[i] = v.Text
+		return err
+	}
+	each := (limit - (len(languages)-1)*measure(divider)) / len(languages)
+	for i := range languages {
+		if err := share(i, each); err != nil {
+			return "", err
+		}
+	}
+	for i := range languages { // what the others left
+		before := slices.Clone(texts)
+		if err := share(i, each+limit-measure(join())); err != nil || measure(join()) > limit {
+			texts = before
+		}
+	}
+	return join(), nil
+}
