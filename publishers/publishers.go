@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/mail"
 	"reflect"
 	"regexp"
 	"slices"
@@ -63,18 +64,79 @@ func Names() []string {
 	return names
 }
 
-// Account is one configured account, ready to publish.
+// Account is one configured account, ready to publish, with what its settings say.
 type Account struct {
 	Name      string
 	Publisher announce.Publisher
-	Language  announce.Language // of its posts; empty: the announcement's default
+	Languages []announce.Language // of its posts; none: the announcement's default
+	Replies   bool                // languages after the first answer it, each in a post of its own
+	Hashtags  []string            // words for hashtags of its own
+	Handles   map[string]string   // account names on its channel by the name of a speaker or partner
+	Campaign  bool                // links carry UTM parameters
+	NoImages  bool                // posts have no pictures
+	To        string              // the one address that gets everything, on a personal channel
+	Aside     bool                // gets only the announcements that name it
 }
 
 var accountName = regexp.MustCompile(`^[a-z]+(@[a-z0-9][a-z0-9_-]*)?$`)
 
 // common is what every account may set, whatever its channel.
 type common struct {
-	Language announce.Language `env:"LANGUAGE" doc:"Language of this account's posts. Default: the announcement's."`
+	Language   string            `env:"LANGUAGE" doc:"Language of this account's posts, or several: fr,en tells both in one post. Default: the announcement's."`
+	LanguageAs string            `env:"LANGUAGE_AS" envDefault:"post" doc:"How further languages are told: post (in the same one) or reply (each answers the first post)."`
+	Hashtags   string            `env:"HASHTAGS" doc:"Words for hashtags at the end of every post, as saglac io, logiciel libre: they become #SaglacIo #LogicielLibre."`
+	Handles    map[string]string `env:"HANDLES" envKeyValSeparator:"=" doc:"Account names on this channel of speakers and partners, as Ada Lovelace=ada,Codelutin=codelutin@example.social."`
+	UTM        bool              `env:"UTM" envDefault:"false" doc:"The announcement's link carries utm_source, utm_medium and utm_campaign."`
+	Images     bool              `env:"IMAGES" envDefault:"true" doc:"Posts have pictures."`
+	Aside      bool              `env:"ASIDE" envDefault:"false" doc:"The account gets only the announcements that name it in channels."`
+	To         string            `env:"TO" doc:"On e-mail: one address that gets every announcement instead of the subscribers, such as a mailing list's."`
+}
+
+// settings checks what is common and gives it to a.
+func (c common) settings(a *Account, prefix string) error {
+	var errs []error
+	fault := func(variable, say string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s%s: %s", a.Name, prefix, variable, fmt.Sprintf(say, args...)))
+	}
+	for _, l := range words(c.Language) {
+		if _, err := language.Parse(l); err != nil {
+			fault("LANGUAGE", "%q is not a language tag: write fr, fr-CA, en, or several as fr,en", l)
+		}
+		a.Languages = append(a.Languages, announce.Language(l))
+	}
+	limits := a.Publisher.Limits()
+	switch {
+	case c.LanguageAs != "post" && c.LanguageAs != "reply":
+		fault("LANGUAGE_AS", "%q is neither post nor reply", c.LanguageAs)
+	case c.LanguageAs == "reply" && !limits.Replies:
+		fault("LANGUAGE_AS", "posts of this channel cannot answer one another: write post")
+	case len(a.Languages) > 1 && c.LanguageAs == "post" && limits.HTML && !limits.Multilingual:
+		fault("LANGUAGE", "a message of this channel is in one language: name one, or make an account for each")
+	}
+	a.Replies = c.LanguageAs == "reply" && len(a.Languages) > 1
+	if a.Hashtags = words(c.Hashtags); len(a.Hashtags) > 10 {
+		fault("HASHTAGS", "has %d words; ten are the most", len(a.Hashtags))
+	}
+	a.Handles = map[string]string{}
+	for who, handle := range c.Handles {
+		a.Handles[strings.TrimSpace(who)] = strings.TrimPrefix(strings.TrimSpace(handle), "@")
+	}
+	if _, err := mail.ParseAddress(c.To); c.To != "" && (err != nil || !limits.Personal) {
+		fault("TO", "is for channels that write to people, and takes one address: list@example.org")
+	}
+	a.Campaign, a.NoImages, a.Aside, a.To = c.UTM, !c.Images, c.Aside, c.To
+	return errors.Join(errs...)
+}
+
+// words are what stands between commas.
+func words(list string) []string {
+	var out []string
+	for _, w := range strings.Split(list, ",") {
+		if w = strings.TrimSpace(w); w != "" {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // Open configures the accounts from environ. The error names every variable that is missing or wrong, of every account.
@@ -104,15 +166,16 @@ func Open(accounts []string, environ map[string]string, d Deps) ([]Account, erro
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
-		if _, err := language.Parse(string(com.Language)); com.Language != "" && err != nil {
-			errs = append(errs, fmt.Errorf("%s: %sLANGUAGE: %q is not a language tag: write fr, fr-CA or en", name, prefix, com.Language))
-		}
 		p, err := list()[n].open(environ, prefix, d)
 		if err != nil {
 			errs = append(errs, explain(name, prefix, err)...)
 			continue
 		}
-		out = append(out, Account{name, p, com.Language})
+		a := Account{Name: name, Publisher: p}
+		if err := com.settings(&a, prefix); err != nil {
+			errs = append(errs, err)
+		}
+		out = append(out, a)
 	}
 	return out, errors.Join(errs...)
 }
@@ -163,10 +226,13 @@ type Variable struct {
 func Variables() map[string][]Variable {
 	out := map[string][]Variable{}
 	for _, c := range list() {
-		out[c.name] = append(Describe(c.config, Prefix(c.name)), Describe(common{}, Prefix(c.name))...)
+		out[c.name] = Describe(c.config, Prefix(c.name))
 	}
 	return out
 }
+
+// Common lists the settings of every account, whatever its channel, with <ACCOUNT> for its name.
+func Common() []Variable { return Describe(common{}, "CRIEUR_<ACCOUNT>_") }
 
 // Describe lists the settings that a configuration struct reads, from its env and doc tags.
 func Describe(config any, prefix string) []Variable {
@@ -194,7 +260,7 @@ func Reads(variable string) bool {
 		if !strings.HasPrefix(variable, p) {
 			continue
 		}
-		for _, v := range vars {
+		for _, v := range append(Describe(common{}, p), vars...) {
 			if strings.HasSuffix(variable, "_"+strings.TrimPrefix(v.Name, p)) {
 				return true
 			}

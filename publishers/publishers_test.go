@@ -1,6 +1,7 @@
 package publishers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestAccountsOfOneChannel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(accounts) != 2 || accounts[1].Name != "slack@partners" || accounts[1].Language != "en" || accounts[0].Language != "" {
+	if len(accounts) != 2 || accounts[1].Name != "slack@partners" || !slices.Equal(accounts[1].Languages, []announce.Language{"en"}) || accounts[0].Languages != nil {
 		t.Fatalf("%+v", accounts)
 	}
 	if _, edits := accounts[0].Publisher.(announce.Amender); !edits {

@@ -34,6 +34,7 @@ func writeEnv(w io.Writer) error {
 	}
 	section("Crieur", publishers.Describe(Config{}, prefix))
 	section("The command line, talking to a server elsewhere", publishers.Describe(Client{}, prefix))
+	section("Every account: CRIEUR_SLACK_LANGUAGE, CRIEUR_SLACK_PARTNERS_LANGUAGE", publishers.Common())
 	all := publishers.Variables()
 	for _, name := range publishers.Names() {
 		section("channel "+name, all[name])

@@ -84,6 +84,7 @@ type Limits struct {
 	Alt      int              // most code points of an image's text alternative; 0: no limit
 	Picture  PictureLimits    // what each image must be like
 	Card     bool             // an event without an image gets a card, drawn from its title, date and place
+	Replies  bool             // a post can answer another one of the account: Root and Parent are heeded
 	Thread   int              // most parts in which a longer text is told, each answering the one before; 0 or 1: it is shortened instead
 
 	Personal     bool // one delivery per subscriber

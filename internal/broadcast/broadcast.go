@@ -22,7 +22,14 @@ import (
 type Account struct {
 	Name      string // slack, slack@partners
 	Publisher announce.Publisher
-	Language  announce.Language // of its posts; empty: the announcement's default
+	Languages []announce.Language // of its posts; none: the announcement's default
+	Replies   bool                // languages after the first answer it, each in a post of its own; else one post says all
+	Hashtags  []string            // words for hashtags of its own
+	Handles   map[string]string   // account names on its channel by the name of a speaker or partner
+	Campaign  bool                // links carry UTM parameters
+	NoImages  bool                // posts have no pictures
+	To        string              // on a personal channel: the one address that gets everything, such as a mailing list's
+	Aside     bool                // gets only the announcements that name it
 }
 
 // Options are what a Service works with. All but Queue, the durations and Point are required.
@@ -77,6 +84,10 @@ func New(o Options) *Service {
 	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1), audience: make(chan struct{}, 1)}
 	for _, a := range o.Accounts {
 		able := abilityOf(a.Publisher)
+		able.Personal = able.Personal && a.To == ""
+		if a.NoImages {
+			able.Images, able.Card = 0, false
+		}
 		s.accounts[a.Name] = account{a, able, make(chan struct{}, max(1, able.Concurrent))}
 	}
 	return s
@@ -118,20 +129,20 @@ func (s *Service) rules(now time.Time) announce.Rules {
 
 // Channel describes an account to people and programs.
 type Channel struct {
-	Name     string            `json:"name"`
-	Channel  string            `json:"channel"`
-	Language announce.Language `json:"language,omitempty"`
-	Personal bool              `json:"personal"`
-	Amend    bool              `json:"amend" doc:"Posts can be edited in place."`
-	Retract  bool              `json:"retract" doc:"Posts can be taken back."`
-	Find     bool              `json:"find" doc:"A post whose answer was lost can be looked up."`
-	Repeat   bool              `json:"idempotent" doc:"Repeating a call with the same key has one effect."`
-	Text     int               `json:"text_limit,omitempty" doc:"Most units of text, as the platform counts; absent: no limit."`
-	Images   int               `json:"images" doc:"Most images in a post."`
-	Pace     float64           `json:"pace_seconds,omitempty" doc:"Least seconds between two posts."`
-	State    string            `json:"state" enum:"ready,paused,stopped"`
-	Until    *time.Time        `json:"paused_until,omitempty"`
-	Fault    string            `json:"fault,omitempty" doc:"Why it is paused or stopped, and what to do."`
+	Name      string              `json:"name"`
+	Channel   string              `json:"channel"`
+	Languages []announce.Language `json:"languages,omitempty" doc:"Languages of its posts; absent: the announcement's default."`
+	Personal  bool                `json:"personal"`
+	Amend     bool                `json:"amend" doc:"Posts can be edited in place."`
+	Retract   bool                `json:"retract" doc:"Posts can be taken back."`
+	Find      bool                `json:"find" doc:"A post whose answer was lost can be looked up."`
+	Repeat    bool                `json:"idempotent" doc:"Repeating a call with the same key has one effect."`
+	Text      int                 `json:"text_limit,omitempty" doc:"Most units of text, as the platform counts; absent: no limit."`
+	Images    int                 `json:"images" doc:"Most images in a post."`
+	Pace      float64             `json:"pace_seconds,omitempty" doc:"Least seconds between two posts."`
+	State     string              `json:"state" enum:"ready,paused,stopped"`
+	Until     *time.Time          `json:"paused_until,omitempty"`
+	Fault     string              `json:"fault,omitempty" doc:"Why it is paused or stopped, and what to do."`
 }
 
 // Channels describes every account, in the order of the configuration.
@@ -149,7 +160,7 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 	for _, x := range s.Accounts {
 		a := s.accounts[x.Name]
 		c := Channel{
-			Name: a.Name, Channel: a.Publisher.Name(), Language: a.Language, Personal: a.Personal,
+			Name: a.Name, Channel: a.Publisher.Name(), Languages: a.Languages, Personal: a.Personal,
 			Amend: a.ability.Amend, Retract: a.ability.Retract, Find: a.Find, Repeat: a.Idempotent > 0,
 			Text: a.Limits.Text, Images: a.Images, Pace: a.Pace.Seconds(), State: "ready",
 		}

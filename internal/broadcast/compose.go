@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"errors"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,8 +28,32 @@ type composed struct {
 func (s *Service) targets(a announce.Announcement) []account {
 	var out []account
 	for _, x := range s.Accounts {
-		if len(a.Channels) == 0 || slices.Contains(a.Channels, x.Name) {
+		if len(a.Channels) == 0 && !x.Aside || slices.Contains(a.Channels, x.Name) {
 			out = append(out, s.accounts[x.Name])
+		}
+	}
+	return out
+}
+
+// page is one text of an account: in one language, or in several at once.
+type page struct {
+	account
+	languages []announce.Language
+	messages  []announce.Message // the parts of a thread
+	err       error
+}
+
+// pages are the texts that the announcement needs on its accounts, those of one account side by side.
+func (s *Service) pages(a announce.Announcement, targets []account) []page {
+	var out []page
+	for _, t := range targets {
+		l := s.languages(a, t)
+		if !t.Personal && !t.Replies {
+			out = append(out, page{account: t, languages: l})
+			continue
+		}
+		for i := range l {
+			out = append(out, page{account: t, languages: l[i : i+1]})
 		}
 	}
 	return out
@@ -42,39 +67,58 @@ func (s *Service) compose(a announce.Announcement) (composed, error) {
 	if len(targets) == 0 {
 		faults = append(faults, announce.Fault{Field: "channels", Say: "no channel is switched on here; set CRIEUR_CHANNELS"})
 	}
-	type page struct {
-		account
-		language announce.Language
-		message  announce.Message
-		err      error
-	}
-	var pages []page
-	for _, t := range targets {
-		for _, l := range s.languages(a, t) {
-			pages = append(pages, page{account: t, language: l})
-		}
-		if t.Personal {
-			c.personal = append(c.personal, t.Name)
-		}
-	}
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range pages {
-		p := &pages[i]
-		g.Go(func() error { p.message, p.err = s.render(a, p.account, p.language); return nil })
-	}
-	_ = g.Wait() // each page holds its own error
-	for _, p := range pages {
+	for _, p := range s.renderAll(a, targets) {
 		if p.err != nil {
 			faults = appendFaults(faults, p.err)
 			continue
 		}
-		c.payloads = append(c.payloads, store.Payload{Account: p.Name, Language: p.language, Message: p.message})
-		if !p.Personal {
-			c.deliveries = append(c.deliveries, announce.Delivery{Announcement: a.ID, Account: p.Name, Language: p.language, Wanted: true, Rev: a.Rev})
+		for _, m := range p.messages {
+			c.payloads = append(c.payloads, store.Payload{Account: p.Name, Language: p.languages[0], Message: m})
+			if !p.Personal {
+				c.deliveries = append(c.deliveries, announce.Delivery{Announcement: a.ID, Account: p.Name, Language: p.languages[0], Part: m.Part, Wanted: true, Rev: a.Rev})
+			}
+		}
+	}
+	for _, t := range targets {
+		if t.Personal {
+			c.personal = append(c.personal, t.Name)
 		}
 	}
 	return c, faults.Err()
+}
+
+// renderAll renders every page, as many at once as there are processors.
+func (s *Service) renderAll(a announce.Announcement, targets []account) []page {
+	pages := s.pages(a, targets)
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range pages {
+		p := &pages[i]
+		g.Go(func() error { p.messages, p.err = s.render(a, p.account, p.languages); return nil })
+	}
+	_ = g.Wait() // each page holds its own error
+	answer(pages)
+	return pages
+}
+
+// answer lets the pages of an account in further languages answer the one before: they are one thread.
+func answer(pages []page) {
+	for i := 0; i < len(pages); {
+		n, parts := i, 0
+		for ; n < len(pages) && pages[n].Name == pages[i].Name; n++ {
+			parts += len(pages[n].messages)
+		}
+		if pages[i].Replies && n > i+1 {
+			part := 0
+			for _, p := range pages[i:n] {
+				for k := range p.messages {
+					p.messages[k].Part, p.messages[k].Parts = part, parts
+					part++
+				}
+			}
+		}
+		i = n
+	}
 }
 
 func appendFaults(to announce.Faults, err error) announce.Faults {
@@ -90,20 +134,58 @@ func appendFaults(to announce.Faults, err error) announce.Faults {
 	return to
 }
 
-func (s *Service) render(a announce.Announcement, t account, l announce.Language) (announce.Message, error) {
-	return s.Templates.Render(templates.Request{Account: t.Name, Language: l, Announcement: a, Limits: t.Limits, Site: s.Site})
+func (s *Service) render(a announce.Announcement, t account, languages []announce.Language) ([]announce.Message, error) {
+	if t.Campaign {
+		a.Link = campaign(a, t)
+	}
+	all, err := s.Templates.Render(templates.Request{
+		Account: t.Name, Language: languages[0], Also: languages[1:], Announcement: a, Limits: t.Limits, Site: s.Site, Hashtags: t.Hashtags, Handles: t.Handles,
+	})
+	for i := range all {
+		all[i].To = t.To
+	}
+	return all, err
 }
 
-// languages are those in which the account gets the announcement: one on a broadcast account; on a personal one every
-// language a person may have asked for.
-func (s *Service) languages(a announce.Announcement, t account) []announce.Language {
-	if !t.Personal {
-		if t.Language != "" && !t.Multilingual {
-			return []announce.Language{t.Language}
+// campaign is the announcement's link with the parameters by which web statistics tell where a visitor came from.
+func campaign(a announce.Announcement, t account) string {
+	u, err := url.Parse(a.Link)
+	if err != nil || a.Link == "" {
+		return a.Link
+	}
+	medium := "social"
+	if t.Limits.Personal || t.To != "" {
+		medium = "email"
+	}
+	q := u.Query()
+	for name, value := range map[string]string{"utm_source": announce.Channel(t.Name), "utm_medium": medium, "utm_campaign": string(a.ID)} {
+		if !q.Has(name) {
+			q.Set(name, value)
 		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// languages are those in which the account gets the announcement: its own on a broadcast account, as far as the
+// announcement has them; on a personal one every language a person may have asked for.
+func (s *Service) languages(a announce.Announcement, t account) []announce.Language {
+	if t.Multilingual {
 		return []announce.Language{a.Default}
 	}
-	out := []announce.Language{a.Default}
+	var out []announce.Language
+	if !t.Personal {
+		for i, l := range t.Languages {
+			if got, _ := a.Pick(l); i == 0 || got.Base() == l.Base() {
+				out = append(out, l)
+			}
+		}
+		if len(out) == 0 {
+			out = append(out, a.Default)
+		}
+		return out
+	}
+	out = append(out, a.Default)
 	for l := range a.Texts {
 		out = append(out, l)
 	}
@@ -120,6 +202,8 @@ func (s *Service) languages(a announce.Announcement, t account) []announce.Langu
 type Preview struct {
 	Channel  string            `json:"channel"`
 	Language announce.Language `json:"language"`
+	Part     int               `json:"part,omitempty" doc:"Its place in a thread, from 0."`
+	Parts    int               `json:"parts,omitempty" doc:"Parts of the thread; absent: it stands alone."`
 	Subject  string            `json:"subject,omitempty"`
 	Text     string            `json:"text,omitempty"`
 	HTML     string            `json:"html,omitempty"`
@@ -141,22 +225,19 @@ func (s *Service) Preview(_ context.Context, d announce.Draft) ([]Preview, error
 	}
 	a.ID, a.Rev, a.Created, a.Updated = "preview", 1, now, now
 	out := []Preview{}
-	for _, t := range s.targets(a) {
-		for _, l := range s.languages(a, t) {
-			p := Preview{Channel: t.Name, Language: l, Limit: t.Limits.Text}
-			m, err := s.render(a, t, l)
-			if err != nil {
-				p.Faults = appendFaults(nil, err)
-				out = append(out, p)
-				continue
+	for _, p := range s.renderAll(a, s.targets(a)) {
+		if p.err != nil {
+			out = append(out, Preview{Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, Faults: appendFaults(nil, p.err)})
+		}
+		for _, m := range p.messages {
+			v := Preview{
+				Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, Part: m.Part, Parts: m.Parts, Subject: m.Subject, Text: m.Text, HTML: m.HTML,
+				Link: m.Link, Images: len(m.Images), Units: utf8.RuneCountInString(m.Text), Shorter: strings.Contains(m.Text, "…"),
 			}
-			p.Subject, p.Text, p.HTML, p.Link, p.Images = m.Subject, m.Text, m.HTML, m.Link, len(m.Images)
-			p.Units = utf8.RuneCountInString(m.Text)
-			if t.Measure != nil {
-				p.Units = t.Measure(m.Text)
+			if p.Measure != nil {
+				v.Units = p.Measure(m.Text)
 			}
-			p.Shorter = strings.Contains(m.Text, "…")
-			out = append(out, p)
+			out = append(out, v)
 		}
 	}
 	return out, nil

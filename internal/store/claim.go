@@ -169,7 +169,10 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, 
 		return err
 	}
 	t.changed(before, h.Delivery, c.Owner)
-	m.Key, m.To, m.Date = h.ID, h.To, h.First
+	m.Key, m.Date = h.ID, h.First
+	if h.To != "" {
+		m.To = h.To
+	}
 	if h.Part > 0 {
 		if m.Root, err = t.shownPart(ctx, h, 0); err != nil {
 			return err

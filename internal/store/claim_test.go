@@ -277,7 +277,7 @@ func TestACorruptMessageHoldsUpNobody(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		db := p.open(t)
 		s := sample(db, "slack")
-		s.Deliveries = append(s.Deliveries, announce.Delivery{Account: "slack", Language: "fr", Part: 1, Wanted: true, Rev: 1, Next: db.Now().Add(time.Nanosecond)})
+		s.Deliveries = append(s.Deliveries, announce.Delivery{Account: "slack", Language: "en", Wanted: true, Rev: 1, Next: db.Now().Add(time.Nanosecond)})
 		id := save(t, db, s)
 		must(t, raw(db, `UPDATE payloads SET message = '{'`))
 		none(t, db, "slack", id)
