@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/fetch"
 )
 
 // Judge classifies a call made through HTTP or Do: err is what the caller's code made of the answer, x is what went
@@ -59,7 +60,10 @@ func (c *Client) unanswered(x *Exchange, create bool) error {
 	why := "the connection failed"
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
+	var guarded *fetch.Error
 	switch {
+	case errors.As(x.err, &guarded):
+		return &announce.Error{Outcome: announce.Permanent, Stop: true, Err: guarded, Fault: c.who + " is at a private address, where nothing is sent: correct its address or allow private ones, then resume the account"}
 	case errors.Is(x.err, context.Canceled):
 		why = "the call was cancelled before it left"
 	case errors.As(x.err, &dns):

@@ -11,10 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/fetch"
 )
 
 // Client calls one platform. Safe for concurrent use.
@@ -56,7 +58,20 @@ func New(who, base string, auth func(*http.Request)) (*Client, error) {
 	if err := CheckAddress(base); err != nil {
 		return nil, fmt.Errorf("API: %w", err)
 	}
-	return &Client{who: who, base: strings.TrimRight(base, "/"), auth: auth, via: newTransport()}, nil
+	return &Client{who: who, base: strings.TrimRight(base, "/"), auth: auth, via: newTransport(nil)}, nil
+}
+
+// NewGuarded is New for a server of which only its address is known: wherever its name leads, nothing is sent but to public
+// addresses and those within allow. Plain http, to this machine too, needs an allow.
+func NewGuarded(who, base string, auth func(*http.Request), allow ...netip.Prefix) (*Client, error) {
+	u, err := plain(base)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme == "http" && len(allow) == 0:
+		return nil, errors.New("must begin with https://")
+	}
+	return &Client{who: who, base: strings.TrimRight(base, "/"), auth: auth, via: newTransport(fetch.Guard(allow...))}, nil
 }
 
 // Through returns a client whose requests pass through wrap on their way out: for signatures that a vendor's library makes.
@@ -136,16 +151,26 @@ func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) 
 // CheckAddress refuses what is no base address of an API: anything but https (http on this machine), or with a user,
 // a query or a fragment. The error does not quote the address, which may be a secret.
 func CheckAddress(raw string) error {
-	u, err := url.Parse(raw)
+	u, err := plain(raw)
 	switch {
-	case err != nil, u.Host == "", u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("is not an address: write https://host/path")
-	case u.User != nil, u.RawQuery != "", u.Fragment != "", u.ForceQuery:
-		return errors.New("must be a plain address, without user, query or fragment")
+	case err != nil:
+		return err
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return errors.New("must begin with https://; plain http is for this machine only")
 	}
 	return nil
+}
+
+// plain reads an address without user, query and fragment.
+func plain(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, u.Host == "", u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("is not an address: write https://host/path")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "", u.ForceQuery:
+		return nil, errors.New("must be a plain address, without user, query or fragment")
+	}
+	return u, nil
 }
 
 func loopback(host string) bool {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -47,9 +48,10 @@ func (x *Exchange) Header() http.Header { x.mu.Lock(); defer x.mu.Unlock(); retu
 // request left. It takes no proxy from the environment.
 type transport struct{ kept, fresh *http.Transport }
 
-func newTransport() *transport {
+// newTransport asks guard, when not nil, before each connection.
+func newTransport(guard control) *transport {
 	kept := &http.Transport{
-		DialContext:            dial,
+		DialContext:            guard.dial,
 		TLSHandshakeTimeout:    10 * time.Second,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost:    8,
@@ -156,8 +158,11 @@ type countedConn struct {
 	writes atomic.Int64
 }
 
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+// control is as for net.Dialer.
+type control func(network, address string, c syscall.RawConn) error
+
+func (guard control) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: guard}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
