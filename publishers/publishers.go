@@ -17,6 +17,7 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/feed"
+	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/slack"
 	"github.com/crieur/crieur/publishers/twitter"
 )
@@ -34,6 +35,7 @@ func list() []channel {
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
 		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
+		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
 	}
 }
 
