@@ -225,9 +225,16 @@ func (c channelsCmd) Run(ctx context.Context, s *session) error {
 			if x.Pace > 0 {
 				pace = time.Duration(x.Pace * float64(time.Second)).String()
 			}
-			rows = append(rows, []string{x.Name, s.painter().state(x.State), yes(x.Amend), yes(x.Retract), yes(x.Find), yes(x.Repeat), limit, fmt.Sprint(x.Images), pace, x.Fault})
+			left, fault := "-", x.Fault
+			if x.DaysLeft != nil {
+				left = fmt.Sprint(*x.DaysLeft)
+			}
+			if len(x.Findings) > 0 && fault == "" {
+				fault = x.Findings[0].What
+			}
+			rows = append(rows, []string{x.Name, s.painter().state(x.State), yes(x.Amend), yes(x.Retract), yes(x.Find), yes(x.Repeat), limit, fmt.Sprint(x.Images), pace, left, fault})
 		}
-		return table(s.out, []string{"CHANNEL", "STATE", "EDIT", "DELETE", "FIND", "REPEAT", "TEXT", "IMAGES", "PACE", "FAULT"}, rows)
+		return table(s.out, []string{"CHANNEL", "STATE", "EDIT", "DELETE", "FIND", "REPEAT", "TEXT", "IMAGES", "PACE", "DAYS LEFT", "FAULT"}, rows)
 	})
 }
 

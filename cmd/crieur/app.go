@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -80,10 +81,13 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), broadcast.Gauge(a.store))
 	options := broadcast.Options{
 		Store: a.store, Queue: a.queue, Templates: set, Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
-		Undo: c.Undo, SettleGap: c.SettleGap, Point: how.point,
+		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Notices: c.Notices, Point: how.point,
 	}
 	for _, x := range accounts {
 		options.Accounts = append(options.Accounts, broadcast.Account(x))
+	}
+	if err := speakable(c.Notices, accounts); err != nil {
+		return a, &configError{err}
 	}
 	a.service = broadcast.New(options)
 	a.handler = web.Handler(web.Options{
@@ -91,6 +95,21 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 		Feeds: feeds, Ready: a.ready, Stopping: a.stopping,
 	})
 	return a, nil
+}
+
+// speakable refuses notices to accounts that are not there, or that write to every subscriber.
+func speakable(notices []string, accounts []publishers.Account) error {
+	var errs []error
+	for _, name := range notices {
+		i := slices.IndexFunc(accounts, func(a publishers.Account) bool { return a.Name == name })
+		switch {
+		case i < 0:
+			errs = append(errs, fmt.Errorf("%sNOTICES: %q is not one of CRIEUR_CHANNELS", prefix, name))
+		case accounts[i].Publisher.Limits().Personal && accounts[i].To == "":
+			errs = append(errs, fmt.Errorf("%sNOTICES: %s writes to every subscriber: set %sTO to the organisers' address, or name another account", prefix, name, publishers.Prefix(name)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (a *app) ready(ctx context.Context) map[string]error {

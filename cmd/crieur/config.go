@@ -30,6 +30,10 @@ type Config struct {
 	Zone        string              `env:"ZONE" envDefault:"America/Toronto" doc:"IANA time zone of times without one."`
 	Languages   []announce.Language `env:"LANGUAGES" envDefault:"fr,en" doc:"Languages of the community, the default first."`
 	Channels    []string            `env:"CHANNELS" envDefault:"feed" doc:"Accounts to publish on: feed,email,slack,slack@partners,twitter."`
+	Notices     []string            `env:"NOTICES" doc:"Accounts of CHANNELS that tell the organisers what waits for them (a task, a refusal, a dead token), as slack@team or email@team with TO. Empty: only the log tells."`
+	CheckEvery  time.Duration       `env:"CHECK_EVERY" envDefault:"24h" doc:"Time between two looks at the health of every account; 0: none."`
+	Cards       bool                `env:"CARDS" envDefault:"true" doc:"An event without an image gets a card with its title, date and place, on channels where posts have pictures."`
+	CardColour  string              `env:"CARD_COLOUR" doc:"Colour of those cards, as #1a5fb4. Default: one that belongs to the community's name."`
 	Undo        time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
 	Templates   string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
 	SettleGap   time.Duration       `env:"SETTLE_GAP" envDefault:"60s" doc:"Time between two looks for a post whose answer was lost."`

@@ -40,6 +40,7 @@ const (
 	KindRecap        Kind = "recap"
 	KindDigest       Kind = "digest"
 	KindWelcome      Kind = "welcome"
+	KindNotice       Kind = "notice" // from Crieur to the organisers
 )
 
 // Kinds lists the kinds that an organiser can announce, in the order a person would read them.

@@ -87,6 +87,7 @@ type Limits struct {
 	Replies  bool             // a post can answer another one of the account: Root and Parent are heeded
 	Thread   int              // most parts in which a longer text is told, each answering the one before; 0 or 1: it is shortened instead
 
+	Manual       bool // a person does what is wanted: every call asks one
 	Personal     bool // one delivery per subscriber
 	Multilingual bool // one delivery carries every language
 

@@ -38,14 +38,16 @@ type Options struct {
 	Queue     *queue.Queue // nil where Run is never called: the server that runs finds what was accepted here
 	Templates *templates.Set
 	Accounts  []Account
+	Notices   []string // accounts that hear what organisers must know: a task, a refusal, a dead token; none: only the log does
 	Site      announce.Site
 	Log       *slog.Logger
 	Metrics   *Metrics
 
-	Undo      time.Duration // before the first call, unless the announcement says otherwise
-	SettleGap time.Duration // between two looks for a lost call; 0: 60 s
-	Grace     time.Duration // for calls under way when Run is told to stop; 0: 25 s
-	Lease     time.Duration // how long a delivery is kept from others after the last sign of life; 0: 90 s
+	Undo       time.Duration // before the first call, unless the announcement says otherwise
+	CheckEvery time.Duration // between two looks at the accounts' health; 0: none
+	SettleGap  time.Duration // between two looks for a lost call; 0: 60 s
+	Grace      time.Duration // for calls under way when Run is told to stop; 0: 25 s
+	Lease      time.Duration // how long a delivery is kept from others after the last sign of life; 0: 90 s
 
 	Point func(string) // called at each named point of a delivery's life; nil: nothing. For fault tests
 }
@@ -58,6 +60,8 @@ type Service struct {
 	audience chan struct{}  // the planner
 	running  sync.Map       // idempotency keys of submissions under way
 	nudges   sync.WaitGroup // nudges on their way to the queue
+	told     sync.Map       // notices that are on record
+	checkups sync.Map       // the last Checkup of each account, by its name
 	working  sync.Map       // pairs of account and announcement that are being worked on
 }
 
@@ -139,10 +143,19 @@ type Channel struct {
 	Repeat    bool                `json:"idempotent" doc:"Repeating a call with the same key has one effect."`
 	Text      int                 `json:"text_limit,omitempty" doc:"Most units of text, as the platform counts; absent: no limit."`
 	Images    int                 `json:"images" doc:"Most images in a post."`
+	Thread    int                 `json:"thread,omitempty" doc:"Most posts in which a longer text is told."`
+	Cost      bool                `json:"costs" doc:"Posts cost money; see the channel's page."`
+	Manual    bool                `json:"manual" doc:"A person posts; every delivery is a task."`
+	Aside     bool                `json:"aside" doc:"Gets only the announcements that name it."`
 	Pace      float64             `json:"pace_seconds,omitempty" doc:"Least seconds between two posts."`
 	State     string              `json:"state" enum:"ready,paused,stopped"`
 	Until     *time.Time          `json:"paused_until,omitempty"`
 	Fault     string              `json:"fault,omitempty" doc:"Why it is paused or stopped, and what to do."`
+	Identity  string              `json:"identity,omitempty" doc:"Who the platform says we are, when it was last asked."`
+	Checked   *time.Time          `json:"checked_at,omitempty" doc:"When the platform was last asked."`
+	Expires   *time.Time          `json:"expires_at,omitempty" doc:"When the credentials end."`
+	DaysLeft  *int                `json:"days_left,omitempty" doc:"Whole days until then."`
+	Findings  []announce.Finding  `json:"findings,omitempty" doc:"What the last look at the account found."`
 }
 
 // Channels describes every account, in the order of the configuration.
@@ -162,7 +175,11 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 		c := Channel{
 			Name: a.Name, Channel: a.Publisher.Name(), Languages: a.Languages, Personal: a.Personal,
 			Amend: a.ability.Amend, Retract: a.ability.Retract, Find: a.Find, Repeat: a.Idempotent > 0,
-			Text: a.Limits.Text, Images: a.Images, Pace: a.Pace.Seconds(), State: "ready",
+			Text: a.Limits.Text, Images: a.Images, Thread: a.Thread, Manual: a.Manual, Aside: a.Aside, Pace: a.Pace.Seconds(), State: "ready",
+		}
+		_, c.Cost = a.Publisher.(announce.Coster)
+		if v, ok := s.checkups.Load(a.Name); ok {
+			c.seen(v.(Checkup), now)
 		}
 		if i := slices.IndexFunc(states, func(st store.AccountState) bool { return st.Account == a.Name }); i >= 0 {
 			st := states[i]
@@ -249,7 +266,7 @@ func (s *Service) Resume(ctx context.Context, actor, account string) error {
 	if _, ok := s.accounts[account]; !ok {
 		return announce.Faults{{Field: "channel", Say: fmt.Sprintf("%q is not switched on here", account)}}
 	}
-	return s.Store.ResumeAccount(ctx, account)
+	return s.Store.ResumeAccount(ctx, account, actor)
 }
 
 // nudge wakes the sweeper and the planner.

@@ -310,8 +310,15 @@ func (s *Service) save(ctx context.Context, account string, fence int64, v verdi
 			return err
 		}
 		if first {
+			s.tellStopped(ctx)
 			s.Log.Error("the account stopped; its deliveries wait", "account", account, "fault", v.Stop, "do", "mend it, then: crieur resume "+account)
 		}
 	}
-	return s.Store.Record(ctx, fence, v.Delivery)
+	if err := s.Store.Record(ctx, fence, v.Delivery); err != nil {
+		return err
+	}
+	if open(v.Delivery) {
+		s.tellTasks(ctx, v.Delivery.Announcement)
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 type Checkup struct {
 	Channel string `json:"channel"`
 	announce.Report
+	Checked time.Time `json:"checked_at,omitzero"`
 }
 
 // Check looks at every account at once, without changing anything.
@@ -32,9 +33,43 @@ func (s *Service) Check(ctx context.Context) []Checkup {
 			if err != nil {
 				report.Findings = append(report.Findings, announce.Finding{Severe: true, What: asError(err).Error(), Do: "mend it, then run crieur doctor again"})
 			}
-			out[i].Report = report
+			out[i].Report, out[i].Checked = report, s.Store.Now()
+			s.checkups.Store(a.Name, out[i])
+			s.Metrics.checked(out[i])
 		})
 	}
 	g.Wait()
 	return out
+}
+
+// seen tells what the last look at the account found.
+func (c *Channel) seen(last Checkup, now time.Time) {
+	c.Identity, c.Findings, c.Checked = last.Identity, last.Findings, &last.Checked
+	if !last.Expires.IsZero() {
+		days := max(0, int(last.Expires.Sub(now).Hours()/24))
+		c.Expires, c.DaysLeft = &last.Expires, &days
+	}
+}
+
+// watch looks at the accounts soon after the start and then every Options.CheckEvery, and tells organisers of credentials
+// that end soon.
+func (s *Service) watch(ctx context.Context) {
+	if s.CheckEvery <= 0 {
+		return
+	}
+	wait := min(time.Minute, s.CheckEvery) // not in the way of a start
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		for _, c := range s.Check(ctx) {
+			s.tellHealth(ctx, c, s.Store.Now())
+			for _, f := range c.Findings {
+				s.Log.Warn("a look at the account found something", "account", c.Channel, "severe", f.Severe, "what", f.What, "do", f.Do)
+			}
+		}
+		wait = s.CheckEvery
+	}
 }

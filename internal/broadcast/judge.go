@@ -62,6 +62,8 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 		d = ended(d)
 	}
 	switch {
+	case e.Ask:
+		d.Attempts, d.Rest = 0, announce.Person
 	case e.Outcome == announce.RateLimited:
 		wait := e.RetryAfter
 		if wait <= 0 {

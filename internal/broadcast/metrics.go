@@ -18,6 +18,8 @@ type Metrics struct {
 	latency  *prometheus.HistogramVec
 	seconds  *prometheus.HistogramVec
 	fenced   prometheus.Counter
+	expires  *prometheus.GaugeVec
+	healthy  *prometheus.GaugeVec
 }
 
 // NewMetrics registers the service's metrics with r.
@@ -32,8 +34,21 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .02, .1, .5, 1, 5, 15, 60}}, []string{"channel"}),
 		fenced: prometheus.NewCounter(prometheus.CounterOpts{Name: "crieur_fenced_total", Help: "Results refused because somebody else took over the delivery."}),
 	}
-	r.MustRegister(m.accepted, m.calls, m.latency, m.seconds, m.fenced)
+	m.expires = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crieur_credentials_expire_timestamp_seconds", Help: "When an account's credentials end, as of the last look."}, []string{"account"})
+	m.healthy = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crieur_account_healthy", Help: "1 for an account that the last look found able to publish, else 0."}, []string{"account"})
+	r.MustRegister(m.accepted, m.calls, m.latency, m.seconds, m.fenced, m.expires, m.healthy)
 	return m
+}
+
+func (m *Metrics) checked(c Checkup) {
+	if !c.Expires.IsZero() {
+		m.expires.WithLabelValues(c.Channel).Set(float64(c.Expires.Unix()))
+	}
+	healthy := 1.0
+	if severe(c.Report) {
+		healthy = 0
+	}
+	m.healthy.WithLabelValues(c.Channel).Set(healthy)
 }
 
 func (m *Metrics) called(c call, channel string, took time.Duration, now time.Time) {

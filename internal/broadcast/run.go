@@ -25,6 +25,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.plan(ctx); return nil })
 	g.Go(func() error { s.probe(ctx); return nil })
 	g.Go(func() error { s.warm(ctx); return nil })
+	g.Go(func() error { s.remind(ctx); return nil })
+	g.Go(func() error { s.watch(ctx); return nil })
 	for _, a := range s.accounts {
 		g.Go(func() error {
 			err := s.Queue.Consume(ctx, a.Name, workers(a), func(_ context.Context, j queue.Job) { s.work(ctx, calls, a, announce.ID(j.Announcement)) })
@@ -146,7 +148,7 @@ func (s *Service) probe(ctx context.Context) {
 		if err != nil || severe(report) {
 			continue
 		}
-		if err := s.Store.ResumeAccount(ctx, st.Account); err == nil {
+		if err := s.Store.ResumeAccount(ctx, st.Account, "crieur"); err == nil {
 			s.Log.Info("the account works again", "account", st.Account)
 			s.nudge()
 		}

@@ -170,6 +170,7 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 		return Accepted{}, err
 	}
 	s.Log.Info("amended", "announcement", id, "rev", a.Rev, "actor", actor)
+	s.tellTasks(ctx, id)
 	s.enqueue(ctx, c, id)
 	s.nudge()
 	return Accepted{id, a.Rev}, nil
@@ -196,6 +197,7 @@ func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, act
 		return err
 	}
 	s.Log.Info("retracted", "announcement", id, "actor", actor)
+	s.tellTasks(ctx, id)
 	s.nudge()
 	return nil
 }

@@ -234,7 +234,7 @@ func TestStops(t *testing.T) {
 		must(t, db.Resume(ctx, "ada"))
 		claim(t, db, "twitter", id)
 		none(t, db, "slack", id)
-		must(t, db.ResumeAccount(ctx, "slack"))
+		must(t, db.ResumeAccount(ctx, "slack", "ada"))
 		claim(t, db, "slack", id)
 		if stopped, _, _, err := db.Stopped(ctx); stopped || err != nil {
 			t.Fatal(stopped, err)

@@ -26,7 +26,7 @@ func (db *DB) StopAccount(ctx context.Context, account, fault string) (first boo
 		if err := t.account(ctx, account); err != nil {
 			return err
 		}
-		n, err := t.exec(ctx, `UPDATE accounts SET stopped = 1, fault = ? WHERE account = ? AND stopped = 0`, clean(fault), account)
+		n, err := t.exec(ctx, `UPDATE accounts SET stopped = ?, fault = ? WHERE account = ? AND stopped = 0`, us(t.now), clean(fault), account)
 		if first = n > 0; err == nil && first {
 			t.log(Event{What: "account-stopped", Account: account, Detail: fault})
 		}
@@ -36,11 +36,11 @@ func (db *DB) StopAccount(ctx context.Context, account, fault string) (first boo
 }
 
 // ResumeAccount ends a stop and a pause of an account.
-func (db *DB) ResumeAccount(ctx context.Context, account string) error {
+func (db *DB) ResumeAccount(ctx context.Context, account, actor string) error {
 	return db.hold(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `UPDATE accounts SET stopped = 0, fault = '', paused_until = 0, why = '' WHERE account = ? AND (stopped = 1 OR paused_until > 0)`, account)
+		n, err := t.exec(ctx, `UPDATE accounts SET stopped = 0, fault = '', paused_until = 0, why = '' WHERE account = ? AND (stopped > 0 OR paused_until > 0)`, account)
 		if err == nil && n > 0 {
-			t.log(Event{What: "account-resumed", Account: account})
+			t.log(Event{Actor: actor, What: "account-resumed", Account: account})
 		}
 		return err
 	})
@@ -53,7 +53,7 @@ func (db *DB) Accounts(ctx context.Context) ([]AccountState, error) {
 		var a AccountState
 		var until, stopped int64
 		err := scan(&a.Account, &until, &a.Why, &stopped, &a.Fault)
-		a.PausedUntil, a.Stopped = at(until), stopped == 1
+		a.PausedUntil, a.Stopped, a.Since = at(until), stopped > 0, at(stopped)
 		all = append(all, a)
 		return err
 	})

@@ -86,6 +86,7 @@ type AccountState struct {
 	PausedUntil time.Time // zero or past: not paused
 	Why         string    // of the pause
 	Stopped     bool      // until ResumeAccount
+	Since       time.Time // when it was stopped
 	Fault       string    // why it is stopped, for a person
 }
 

@@ -74,6 +74,7 @@ func Handler(o Options) http.Handler {
 	s.announcements()
 	s.operations()
 	s.events()
+	s.tasks()
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -81,6 +82,10 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /docs", s.docs)
 	mux.HandleFunc("GET /unsubscribe/{token}", s.unsubscribePage)
 	mux.HandleFunc("POST /unsubscribe/{token}", s.unsubscribe)
+	mux.HandleFunc("GET /tasks/{delivery}", s.taskPage)
+	mux.HandleFunc("POST /tasks/{delivery}", s.settleTask)
+	mux.HandleFunc("GET /tasks/{delivery}/images/{n}", s.taskImage)
+	mux.HandleFunc("GET /media/{name}", s.media)
 	mux.HandleFunc("GET /assets/crieur.css", stylesheet)
 	if o.Feeds != nil {
 		for _, path := range []string{"/feeds/", "/a/", "/events"} {

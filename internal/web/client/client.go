@@ -115,6 +115,15 @@ func (c *Client) Channels(ctx context.Context) ([]broadcast.Channel, error) {
 	return out.Channels, err
 }
 
+// Tasks lists what waits for a person, that of the newest announcements first.
+func (c *Client) Tasks(ctx context.Context) ([]broadcast.Task, error) {
+	var out struct {
+		Tasks []broadcast.Task `json:"tasks"`
+	}
+	_, err := c.do(ctx, "GET", "/v1/tasks?limit=1000", nil, nil, &out)
+	return out.Tasks, err
+}
+
 // Check looks at every account.
 func (c *Client) Check(ctx context.Context) ([]broadcast.Checkup, error) {
 	var out struct {

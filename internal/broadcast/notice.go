@@ -1,0 +1,186 @@
+package broadcast
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// noticeTTL keeps the key of a notice as long as the record.
+const noticeTTL = 100 * 365 * 24 * time.Hour
+
+// notice is what organisers hear, in their languages.
+type notice struct {
+	key   string // the same news has the same key, and is told once
+	texts map[announce.Language]announce.Text
+	link  string
+}
+
+// tell puts a notice on record; it then travels as every announcement does. What cannot be told is logged.
+func (s *Service) tell(ctx context.Context, n notice) {
+	if len(s.Notices) == 0 {
+		return
+	}
+	if _, done := s.told.Load(n.key); done {
+		return
+	}
+	now := s.Store.Now()
+	a := announce.Announcement{
+		ID: announce.NewID(now), Rev: 1, Kind: announce.KindNotice, Texts: map[announce.Language]announce.Text{}, Link: n.link,
+		Channels: s.Notices, Zone: s.Site.Zone, Created: now, Updated: now,
+	}
+	for _, l := range s.Site.Languages {
+		if t, ok := n.texts[l.Base()]; ok {
+			a.Texts[l] = t
+			if a.Default == "" {
+				a.Default = l
+			}
+		}
+	}
+	if a.Default == "" {
+		a.Default, a.Texts["en"] = "en", n.texts["en"]
+	}
+	c, err := s.compose(a)
+	if err == nil {
+		for i := range c.deliveries {
+			c.deliveries[i].First, c.deliveries[i].Next = now, now
+		}
+		_, _, err = s.Store.Save(ctx, store.Submission{
+			Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: "crieur",
+			Key: &store.Key{Token: "notices", Key: n.key, Hash: sha256.Sum256([]byte(n.key)), Answer: []byte("{}"), Status: 202, TTL: noticeTTL},
+		})
+	}
+	if err != nil {
+		s.Log.Warn("organisers could not be told; it is tried again", "notice", n.key, "err", err)
+		return
+	}
+	s.told.Store(n.key, true)
+	s.nudge()
+}
+
+// tellStopped says, once for each stop, that an account stopped.
+func (s *Service) tellStopped(ctx context.Context) {
+	if len(s.Notices) == 0 {
+		return
+	}
+	states, err := s.Store.Accounts(ctx)
+	if err != nil {
+		s.Log.Warn("stopped accounts could not be read", "err", err)
+		return
+	}
+	for _, a := range states {
+		if _, on := s.accounts[a.Account]; !on || !a.Stopped {
+			continue
+		}
+		s.tell(ctx, notice{
+			key: fmt.Sprintf("stopped:%s:%d", a.Account, a.Since.UnixMicro()),
+			texts: map[announce.Language]announce.Text{
+				"fr": {Title: "Le canal " + a.Account + " est arrêté", Body: words(a.Fault) + "\n\nCe qui doit y paraître attend. Réparez la cause, puis lancez `crieur resume " + a.Account + "`."},
+				"en": {Title: "The channel " + a.Account + " has stopped", Body: words(a.Fault) + "\n\nWhat is to appear there waits. Mend the cause, then run `crieur resume " + a.Account + "`."},
+			},
+		})
+	}
+}
+
+// tellHealth says, once at each threshold, that credentials end soon.
+func (s *Service) tellHealth(ctx context.Context, c Checkup, now time.Time) {
+	if c.Expires.IsZero() {
+		return
+	}
+	left := int(c.Expires.Sub(now).Hours() / 24)
+	for _, days := range []int{2, 7, 14} {
+		if left > days {
+			continue
+		}
+		day := c.Expires.Format(time.DateOnly)
+		s.tell(ctx, notice{
+			key: fmt.Sprintf("expires:%s:%s:%d", c.Channel, day, days),
+			texts: map[announce.Language]announce.Text{
+				"fr": {Title: fmt.Sprintf("Jeton de %s : encore %d j, jusqu’au %s", c.Channel, max(0, left), day), Body: "Renouvelez-le avant : ensuite, plus rien n’y paraîtra. `crieur doctor` dit comment."},
+				"en": {Title: fmt.Sprintf("Token of %s: %d days left, until %s", c.Channel, max(0, left), day), Body: "Renew it before: nothing will appear there afterwards. `crieur doctor` says how."},
+			},
+		})
+		return
+	}
+}
+
+// tellTasks says, once for each, what of an announcement waits for a person.
+func (s *Service) tellTasks(ctx context.Context, id announce.ID) {
+	if len(s.Notices) == 0 {
+		return
+	}
+	rows, err := s.Store.Deliveries(ctx, id)
+	if err != nil {
+		s.Log.Warn("tasks could not be read", "announcement", id, "err", err)
+		return
+	}
+	for _, d := range rows {
+		if open(d) {
+			s.tellTask(ctx, d)
+		}
+	}
+}
+
+func (s *Service) tellTask(ctx context.Context, d announce.Delivery) {
+	if slices.Contains(s.Notices, d.Account) {
+		return // a notice that fails makes no notice
+	}
+	t, err := s.task(ctx, d)
+	if err != nil {
+		s.Log.Warn("a task could not be read", "delivery", d.ID, "err", err)
+		return
+	}
+	french := map[announce.Verb]string{announce.Publish: "publier", announce.Amend: "corriger", announce.Retract: "retirer"}[t.Verb]
+	english := map[announce.Verb]string{announce.Publish: "post", announce.Amend: "correct", announce.Retract: "take down"}[t.Verb]
+	if t.Verb == announce.Nothing {
+		return
+	}
+	body := words(d.Fault)
+	if t.Page == "" {
+		body += fmt.Sprintf("\n\n`crieur tasks %s`", d.ID)
+	}
+	s.tell(ctx, notice{
+		key:  fmt.Sprintf("task:%s:%d:%s:%s", d.ID, d.Rev, t.Verb, d.Rest),
+		link: t.Page,
+		texts: map[announce.Language]announce.Text{
+			"fr": {Title: clip("À faire sur "+d.Account+" : "+french+" « "+t.Title+" »", 250), Body: body},
+			"en": {Title: clip("To do on "+d.Account+": "+english+" “"+t.Title+"”", 250), Body: body},
+		},
+	})
+}
+
+// remind tells of what could not be told before: when the program starts, and every hour.
+func (s *Service) remind(ctx context.Context) {
+	for ctx.Err() == nil && len(s.Notices) > 0 {
+		s.tellStopped(ctx)
+		rows, err := s.Store.Tasks(ctx, 1000)
+		if err != nil {
+			s.Log.Warn("tasks could not be read", "err", err)
+		}
+		for _, d := range rows {
+			s.tellTask(ctx, d)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Hour):
+		}
+	}
+}
+
+var meaningful = regexp.MustCompile("[\\\\`*_{}\\[\\]<>()#+.!|~-]")
+
+// words is text that means nothing to Markdown.
+func words(text string) string { return meaningful.ReplaceAllString(text, `\$0`) }
+
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
