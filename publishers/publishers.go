@@ -18,6 +18,7 @@ import (
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/facebook"
 	"github.com/crieur/crieur/publishers/feed"
+	"github.com/crieur/crieur/publishers/matrix"
 	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/slack"
 	"github.com/crieur/crieur/publishers/twitter"
@@ -35,6 +36,7 @@ func list() []channel {
 		define("feed", func(c feed.Config, d Deps) (announce.Publisher, error) { return feed.New(c, d.Site, d.Shelf) }),
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
 		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
+		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
 		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
