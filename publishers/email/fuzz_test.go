@@ -44,6 +44,7 @@ func FuzzCompose(f *testing.F) {
 	f.Add("Nouvelle", "Bonjour\n", "<p>Bonjour</p>", "fr", "tok")
 	f.Add("x\r\nBcc: eve@example.org", ".\r\n.\r\n..\n", "a\r.\rb", "fr\r\nX: y", "a?b=c&d")
 	f.Add("=?UTF-8?Q?x?=", strings.Repeat("é ", 100)+"\t\n \n", "--crieur\r\n\r\n=2E\n=", "", "é")
+	f.Add("0", "0", "", "0", "0")
 	f.Add("\u2028\u0085\x00\xff", strings.Repeat("x", 2000), strings.Repeat(".", 200)+"\n From x", "x-klingon", "")
 	f.Fuzz(func(t *testing.T, subject, text, html, language, token string) {
 		msg := message(1)
@@ -70,7 +71,8 @@ func FuzzCompose(f *testing.F) {
 			t.Fatal(err)
 		}
 		for k, v := range msgRead.Header {
-			if len(v) != 1 || !slices.Contains(expected(), k) {
+			single := k == "Content-Transfer-Encoding" && html == "" // of a message with one part
+			if len(v) != 1 || !slices.Contains(expected(), k) && !single {
 				t.Fatalf("header %s: %q", k, v)
 			}
 		}
