@@ -37,6 +37,7 @@ type Call struct {
 	Raw      []byte
 	Type     string     // media type of Raw
 	Into     any        // where a 2xx answer is decoded; nil: the answer's text does not matter
+	Sink     io.Writer  // where the body of a 2xx answer goes as it comes, however long; Response.Body then stays empty
 	Create   bool       // makes something that readers see: when nobody can tell how it ended, it is Ambiguous rather than Temporary
 	Classify Classifier // the platform's own rules; nil: by status
 }
@@ -97,6 +98,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 	if err != nil {
 		return nil, &announce.Error{Outcome: announce.Permanent, Fault: c.who + ": the request could not be composed; this is a fault of the program", Err: err}
 	}
+	x.sink = call.Sink
 	res, err := c.via.RoundTrip(req)
 	if err == nil {
 		_ = res.Body.Close()

@@ -31,6 +31,7 @@ type Exchange struct {
 	header http.Header
 	body   []byte
 	err    error // why there is no complete answer
+	sink   io.Writer
 }
 
 type exchangeKey struct{}
@@ -92,6 +93,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
+	if x.sink != nil && res.StatusCode/100 == 2 {
+		_, err := io.Copy(x.sink, res.Body)
+		x.note(true, res.StatusCode, res.Header, nil, bare(err))
+		res.Body, res.Request = http.NoBody, req
+		return res, nil
+	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	if len(body) > maxBody {
 		body, err = body[:maxBody], errTooLong
