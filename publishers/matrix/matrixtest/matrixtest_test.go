@@ -16,7 +16,7 @@ func call(t *testing.T, p *Platform, method, path, body string) (word, event str
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+env["TOKEN"])
-	res, err := http.DefaultClient.Do(req)
+	res, err := p.server.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
