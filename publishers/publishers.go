@@ -18,6 +18,7 @@ import (
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/facebook"
 	"github.com/crieur/crieur/publishers/feed"
+	"github.com/crieur/crieur/publishers/mastodon"
 	"github.com/crieur/crieur/publishers/matrix"
 	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/slack"
@@ -40,6 +41,7 @@ func list() []channel {
 		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
 		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
+		define("mastodon", func(c mastodon.Config, d Deps) (announce.Publisher, error) { return mastodon.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
 		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
 	}
