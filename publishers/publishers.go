@@ -22,6 +22,7 @@ import (
 	"github.com/crieur/crieur/publishers/matrix"
 	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/slack"
+	"github.com/crieur/crieur/publishers/teams"
 	"github.com/crieur/crieur/publishers/telegram"
 	"github.com/crieur/crieur/publishers/twitter"
 )
@@ -44,6 +45,7 @@ func list() []channel {
 		define("mastodon", func(c mastodon.Config, d Deps) (announce.Publisher, error) { return mastodon.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
 		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
+		define("teams", func(c teams.Config, d Deps) (announce.Publisher, error) { return teams.New(c, d.Site) }),
 	}
 }
 
