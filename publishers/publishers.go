@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/publishers/assisted"
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/facebook"
 	"github.com/crieur/crieur/publishers/feed"
@@ -25,6 +26,7 @@ import (
 	"github.com/crieur/crieur/publishers/teams"
 	"github.com/crieur/crieur/publishers/telegram"
 	"github.com/crieur/crieur/publishers/twitter"
+	"github.com/crieur/crieur/publishers/webhook"
 )
 
 // Deps are what channels need beside their configuration.
@@ -46,6 +48,8 @@ func list() []channel {
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
 		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
 		define("teams", func(c teams.Config, d Deps) (announce.Publisher, error) { return teams.New(c, d.Site) }),
+		define("webhook", func(c webhook.Config, d Deps) (announce.Publisher, error) { return webhook.New(c, d.Site) }),
+		define("assisted", func(c assisted.Config, d Deps) (announce.Publisher, error) { return assisted.New(c, d.Site) }),
 	}
 }
 

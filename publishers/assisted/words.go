@@ -1,0 +1,68 @@
+package assisted
+
+import "github.com/crieur/crieur/internal/announce"
+
+// words are the instructions in one language.
+type words struct {
+	publish func(where string, images int) string
+	amend   func(where string, images int) string
+	retract func(where string) string
+}
+
+// wordsOf are those of a language, in English when there are none.
+func wordsOf(l announce.Language) words {
+	if l.Base() == "fr" {
+		return french()
+	}
+	return english()
+}
+
+func french() words {
+	return words{
+		publish: func(where string, images int) string {
+			join := ""
+			switch {
+			case images == 1:
+				join = "joignez-y l’image et son texte de remplacement, "
+			case images > 1:
+				join = "joignez-y les images et leurs textes de remplacement, "
+			}
+			return "À publier à la main, " + where + "\u00a0: collez le texte préparé, " + join + "puis donnez ici l’adresse de la publication."
+		},
+		amend: func(where string, images int) string {
+			join := ""
+			if images > 0 {
+				join = "vérifiez les images, "
+			}
+			return "À corriger à la main, " + where + "\u00a0: remplacez le texte de la publication par le nouveau texte préparé, " + join + "puis confirmez ici."
+		},
+		retract: func(where string) string {
+			return "À retirer à la main, " + where + "\u00a0: supprimez la publication, puis confirmez ici."
+		},
+	}
+}
+
+func english() words {
+	return words{
+		publish: func(where string, images int) string {
+			join := ""
+			switch {
+			case images == 1:
+				join = "attach the image and its text alternative, "
+			case images > 1:
+				join = "attach the images and their text alternatives, "
+			}
+			return "To post by hand, " + where + ": paste the prepared text, " + join + "then give the post’s address here."
+		},
+		amend: func(where string, images int) string {
+			join := ""
+			if images > 0 {
+				join = "check the images, "
+			}
+			return "To correct by hand, " + where + ": replace the post’s text with the new prepared text, " + join + "then confirm here."
+		},
+		retract: func(where string) string {
+			return "To take back by hand, " + where + ": delete the post, then confirm here."
+		},
+	}
+}
