@@ -299,7 +299,7 @@ func (t told) zone(say speech, start time.Time) string {
 func pictures(a announce.Announcement, l announce.Language, most announce.Limits) []announce.Picture {
 	var out []announce.Picture
 	for _, i := range a.Images[:min(len(a.Images), most.Images)] {
-		out = append(out, announce.Picture{URL: i.URL, Data: i.Data, Type: i.Type, Alt: clipWords(i.AltFor(l, a.Default), most.Alt)})
+		out = append(out, announce.Picture{URL: i.URL, Data: i.Data, Type: i.Type, Width: i.Width, Height: i.Height, Alt: clipWords(i.AltFor(l, a.Default), most.Alt)})
 	}
 	return out
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/fetch"
+	"github.com/crieur/crieur/internal/media"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/publishers"
@@ -81,7 +83,8 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), broadcast.Gauge(a.store))
 	options := broadcast.Options{
 		Store: a.store, Queue: a.queue, Templates: set, Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
-		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Notices: c.Notices, Point: how.point,
+		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Notices: c.Notices, Cards: c.Cards, CardColour: c.CardColour, Point: how.point,
+		Media: media.New(media.Options{Fetch: fetch.New(fetch.Options{Allow: c.FetchAllow})}),
 	}
 	for _, x := range accounts {
 		options.Accounts = append(options.Accounts, broadcast.Account(x))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,6 +35,7 @@ type Config struct {
 	CheckEvery  time.Duration       `env:"CHECK_EVERY" envDefault:"24h" doc:"Time between two looks at the health of every account; 0: none."`
 	Cards       bool                `env:"CARDS" envDefault:"true" doc:"An event without an image gets a card with its title, date and place, on channels where posts have pictures."`
 	CardColour  string              `env:"CARD_COLOUR" doc:"Colour of those cards, as #1a5fb4. Default: one that belongs to the community's name."`
+	FetchAllow  []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
 	Undo        time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
 	Templates   string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
 	SettleGap   time.Duration       `env:"SETTLE_GAP" envDefault:"60s" doc:"Time between two looks for a post whose answer was lost."`

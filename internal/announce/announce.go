@@ -144,10 +144,11 @@ type Partner struct {
 // Image is a picture with its text alternative in each language of the announcement. Data is set when it was uploaded
 // rather than linked; Type is then its media type.
 type Image struct {
-	URL  string              `json:"url,omitempty" doc:"Address of the picture (https). Either url or data."`
-	Data []byte              `json:"data,omitempty" doc:"The picture itself, base64: PNG, JPEG, GIF or WebP."`
-	Type string              `json:"type,omitempty" doc:"Media type of data; found from its bytes when absent." readOnly:"true"`
-	Alt  map[Language]string `json:"alt" doc:"Text alternative by language. The default language is required."`
+	URL           string              `json:"url,omitempty" doc:"Address of the picture (https). Either url or data."`
+	Data          []byte              `json:"data,omitempty" doc:"The picture itself, base64: PNG, JPEG, GIF or WebP."`
+	Type          string              `json:"type,omitempty" doc:"Media type of data; found from its bytes when absent." readOnly:"true"`
+	Width, Height int                 `json:"-"` // of Data, when known
+	Alt           map[Language]string `json:"alt" doc:"Text alternative by language. The default language is required."`
 }
 
 // Pick returns the language whose text a reader of want gets, and the text: the exact language, its base language,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/media"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/queue"
 	"github.com/crieur/crieur/templates"
@@ -37,11 +38,15 @@ type Options struct {
 	Store     *store.DB
 	Queue     *queue.Queue // nil where Run is never called: the server that runs finds what was accepted here
 	Templates *templates.Set
+	Media     *media.Library
 	Accounts  []Account
 	Notices   []string // accounts that hear what organisers must know: a task, a refusal, a dead token; none: only the log does
 	Site      announce.Site
 	Log       *slog.Logger
 	Metrics   *Metrics
+
+	Cards      bool   // an event without an image gets a card
+	CardColour string // of cards, #rrggbb; empty: by the community's name
 
 	Undo       time.Duration // before the first call, unless the announcement says otherwise
 	CheckEvery time.Duration // between two looks at the accounts' health; 0: none

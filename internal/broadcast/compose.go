@@ -90,11 +90,12 @@ func (s *Service) compose(a announce.Announcement) (composed, error) {
 // renderAll renders every page, as many at once as there are processors.
 func (s *Service) renderAll(a announce.Announcement, targets []account) []page {
 	pages := s.pages(a, targets)
+	var cards deck
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range pages {
 		p := &pages[i]
-		g.Go(func() error { p.messages, p.err = s.render(a, p.account, p.languages); return nil })
+		g.Go(func() error { p.messages, p.err = s.render(a, *p, &cards); return nil })
 	}
 	_ = g.Wait() // each page holds its own error
 	answer(pages)
@@ -134,15 +135,19 @@ func appendFaults(to announce.Faults, err error) announce.Faults {
 	return to
 }
 
-func (s *Service) render(a announce.Announcement, t account, languages []announce.Language) ([]announce.Message, error) {
-	if t.Campaign {
-		a.Link = campaign(a, t)
+func (s *Service) render(a announce.Announcement, p page, cards *deck) ([]announce.Message, error) {
+	if p.Campaign {
+		a.Link = campaign(a, p.account)
+	}
+	a, err := s.show(a, p, cards)
+	if err != nil {
+		return nil, err
 	}
 	all, err := s.Templates.Render(templates.Request{
-		Account: t.Name, Language: languages[0], Also: languages[1:], Announcement: a, Limits: t.Limits, Site: s.Site, Hashtags: t.Hashtags, Handles: t.Handles,
+		Account: p.Name, Language: p.languages[0], Also: p.languages[1:], Announcement: a, Limits: p.Limits, Site: s.Site, Hashtags: p.Hashtags, Handles: p.Handles,
 	})
 	for i := range all {
-		all[i].To = t.To
+		all[i].To = p.To
 	}
 	return all, err
 }
@@ -217,13 +222,16 @@ type Preview struct {
 
 // Preview renders a draft for every account it goes to and stores nothing. The error is a Faults when the draft itself
 // is wrong; what does not fit one channel is told in that channel's preview.
-func (s *Service) Preview(_ context.Context, d announce.Draft) ([]Preview, error) {
+func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, error) {
 	now := s.Store.Now()
 	a, err := d.Announcement(s.rules(now))
 	if err != nil {
 		return nil, err
 	}
 	a.ID, a.Rev, a.Created, a.Updated = "preview", 1, now, now
+	if err := s.take(ctx, &a, nil); err != nil {
+		return nil, err
+	}
 	out := []Preview{}
 	for _, p := range s.renderAll(a, s.targets(a)) {
 		if p.err != nil {

@@ -103,7 +103,7 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	}
 	_, text := a.Pick(a.Default)
 	st := Status{
-		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: a.Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
+		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: s.shared(a).Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
 		Deliveries: make([]Row, 0, len(rows)), People: people, Stopped: h.all,
 	}
 	var sum tally

@@ -41,6 +41,9 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 		return Accepted{}, false, err
 	}
 	a.ID, a.Rev, a.Created, a.Updated = announce.NewID(now), 1, now, now
+	if err := s.take(ctx, &a, nil); err != nil {
+		return Accepted{}, false, err
+	}
 	c, err := s.compose(a)
 	if err != nil {
 		return Accepted{}, false, err
@@ -136,6 +139,9 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 	a.ID, a.Rev, a.Created, a.Updated = id, expected+1, old.Created, now
 	if a.Event != nil {
 		a.Event.Sequence = a.Rev - 1
+	}
+	if err := s.take(ctx, &a, old.Images); err != nil {
+		return Accepted{}, err
 	}
 	c, err := s.compose(a)
 	if err != nil {
