@@ -240,23 +240,33 @@ type Summary struct {
 	CreatedAt time.Time              `json:"created_at"`
 }
 
-// List returns announcements older than before (empty: all), newest first.
+// List returns announcements older than before (empty: all), newest first. Notices to organisers are not among them.
 func (s *Service) List(ctx context.Context, before announce.ID, limit int) ([]Summary, error) {
-	entries, err := s.Store.Announcements(ctx, before, limit)
-	if err != nil {
-		return nil, err
-	}
 	h, err := s.heldBack(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Summary, 0, len(entries))
-	for _, e := range entries {
-		st, err := s.describe(ctx, e.Announcement, e.Retracted, h)
+	out := make([]Summary, 0, limit)
+	for {
+		entries, err := s.Store.Announcements(ctx, before, limit)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Summary{st.ID, st.Rev, e.Announcement.Kind, st.Title, st.State, e.Counts, st.CreatedAt})
+		for _, e := range entries {
+			before = e.Announcement.ID
+			if e.Announcement.Kind == announce.KindNotice {
+				continue
+			}
+			st, err := s.describe(ctx, e.Announcement, e.Retracted, h)
+			if err != nil {
+				return nil, err
+			}
+			if out = append(out, Summary{st.ID, st.Rev, e.Announcement.Kind, st.Title, st.State, e.Counts, st.CreatedAt}); len(out) == limit {
+				return out, nil
+			}
+		}
+		if len(entries) < limit {
+			return out, nil
+		}
 	}
-	return out, nil
 }
