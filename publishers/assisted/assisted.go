@@ -53,7 +53,7 @@ func (p *publisher) Name() string { return name }
 
 // Limits promise nothing about repeating: nobody but the person knows what they did.
 func (p *publisher) Limits() announce.Limits {
-	return announce.Limits{Text: p.Limit, Links: true, Markdown: p.Markdown, Images: 4, Card: true, FreshAmends: true}
+	return announce.Limits{Text: p.Limit, Links: true, Markdown: p.Markdown, Images: 4, Card: true, FreshAmends: true, Manual: true}
 }
 
 // Publish asks a person to post the message.

@@ -74,16 +74,16 @@ func TestTasks(t *testing.T) {
 		call   func(announce.Publisher) error
 		want   string
 	}{
-		{board, "en", publish(fr), "À publier à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: collez le texte préparé, puis donnez ici l’adresse de la publication."},
-		{board, "en", publish(one), "À publier à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: collez le texte préparé, joignez-y l’image et son texte de remplacement, puis donnez ici l’adresse de la publication."},
-		{board, "fr", publish(en), "To post by hand, Groupe Logiciel libre (https://example.org/groupe): paste the prepared text, then give the post’s address here."},
-		{wall, "fr", publish(two), "To post by hand, Mur du café: paste the prepared text, attach the images and their text alternatives, then give the post’s address here."},
-		{board, "en", amend(post, fr), "À corriger à la main, Groupe Logiciel libre (https://example.org/groupe/7)\u00a0: remplacez le texte de la publication par le nouveau texte préparé, puis confirmez ici."},
-		{wall, "fr", amend(announce.Receipt{}, two), "To correct by hand, Mur du café: replace the post’s text with the new prepared text, check the images, then confirm here."},
-		{board, "fr", amend(announce.Receipt{ID: "x"}, one), "À corriger à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: remplacez le texte de la publication par le nouveau texte préparé, vérifiez les images, puis confirmez ici."},
-		{board, "fr", retract(post), "À retirer à la main, Groupe Logiciel libre (https://example.org/groupe/7)\u00a0: supprimez la publication, puis confirmez ici."},
-		{wall, "en", retract(post), "To take back by hand, Mur du café (https://example.org/groupe/7): delete the post, then confirm here."},
-		{wall, "", retract(announce.Receipt{}), "To take back by hand, Mur du café: delete the post, then confirm here."},
+		{board, "en", publish(fr), "À publier à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: collez le texte préparé, puis donnez à Crieur l’adresse de la publication."},
+		{board, "en", publish(one), "À publier à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: collez le texte préparé, joignez-y l’image et son texte de remplacement, puis donnez à Crieur l’adresse de la publication."},
+		{board, "fr", publish(en), "To post by hand, Groupe Logiciel libre (https://example.org/groupe): paste the prepared text, then give Crieur the post’s address."},
+		{wall, "fr", publish(two), "To post by hand, Mur du café: paste the prepared text, attach the images and their text alternatives, then give Crieur the post’s address."},
+		{board, "en", amend(post, fr), "À corriger à la main, Groupe Logiciel libre (https://example.org/groupe/7)\u00a0: remplacez le texte de la publication par le nouveau texte préparé, puis dites à Crieur que c’est fait."},
+		{wall, "fr", amend(announce.Receipt{}, two), "To correct by hand, Mur du café: replace the post’s text with the new prepared text, check the images, then tell Crieur that it is done."},
+		{board, "fr", amend(announce.Receipt{ID: "x"}, one), "À corriger à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: remplacez le texte de la publication par le nouveau texte préparé, vérifiez les images, puis dites à Crieur que c’est fait."},
+		{board, "fr", retract(post), "À retirer à la main, Groupe Logiciel libre (https://example.org/groupe/7)\u00a0: supprimez la publication, puis dites à Crieur que c’est fait."},
+		{wall, "en", retract(post), "To take back by hand, Mur du café (https://example.org/groupe/7): delete the post, then tell Crieur that it is done."},
+		{wall, "", retract(announce.Receipt{}), "To take back by hand, Mur du café: delete the post, then tell Crieur that it is done."},
 	} {
 		site := announce.Site{}
 		if c.first != "" {
@@ -129,7 +129,7 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := p.Limits()
-	if l.Text != 700 || l.Measure != nil || !l.Markdown || !l.FreshAmends || l.Idempotent != 0 || l.Again != 0 || l.Images == 0 {
+	if l.Text != 700 || l.Measure != nil || !l.Markdown || !l.FreshAmends || !l.Manual || l.Idempotent != 0 || l.Again != 0 || l.Images == 0 {
 		t.Errorf("%+v", l)
 	}
 	if _, can := p.(announce.Finder); can {

@@ -27,17 +27,17 @@ func french() words {
 			case images > 1:
 				join = "joignez-y les images et leurs textes de remplacement, "
 			}
-			return "À publier à la main, " + where + "\u00a0: collez le texte préparé, " + join + "puis donnez ici l’adresse de la publication."
+			return "À publier à la main, " + where + "\u00a0: collez le texte préparé, " + join + "puis donnez à Crieur l’adresse de la publication."
 		},
 		amend: func(where string, images int) string {
 			join := ""
 			if images > 0 {
 				join = "vérifiez les images, "
 			}
-			return "À corriger à la main, " + where + "\u00a0: remplacez le texte de la publication par le nouveau texte préparé, " + join + "puis confirmez ici."
+			return "À corriger à la main, " + where + "\u00a0: remplacez le texte de la publication par le nouveau texte préparé, " + join + "puis dites à Crieur que c’est fait."
 		},
 		retract: func(where string) string {
-			return "À retirer à la main, " + where + "\u00a0: supprimez la publication, puis confirmez ici."
+			return "À retirer à la main, " + where + "\u00a0: supprimez la publication, puis dites à Crieur que c’est fait."
 		},
 	}
 }
@@ -52,17 +52,17 @@ func english() words {
 			case images > 1:
 				join = "attach the images and their text alternatives, "
 			}
-			return "To post by hand, " + where + ": paste the prepared text, " + join + "then give the post’s address here."
+			return "To post by hand, " + where + ": paste the prepared text, " + join + "then give Crieur the post’s address."
 		},
 		amend: func(where string, images int) string {
 			join := ""
 			if images > 0 {
 				join = "check the images, "
 			}
-			return "To correct by hand, " + where + ": replace the post’s text with the new prepared text, " + join + "then confirm here."
+			return "To correct by hand, " + where + ": replace the post’s text with the new prepared text, " + join + "then tell Crieur that it is done."
 		},
 		retract: func(where string) string {
-			return "To take back by hand, " + where + ": delete the post, then confirm here."
+			return "To take back by hand, " + where + ": delete the post, then tell Crieur that it is done."
 		},
 	}
 }
