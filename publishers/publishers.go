@@ -19,6 +19,7 @@ import (
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/facebook"
 	"github.com/crieur/crieur/publishers/feed"
+	"github.com/crieur/crieur/publishers/googlechat"
 	"github.com/crieur/crieur/publishers/mastodon"
 	"github.com/crieur/crieur/publishers/matrix"
 	"github.com/crieur/crieur/publishers/ntfy"
@@ -50,6 +51,7 @@ func list() []channel {
 		define("teams", func(c teams.Config, d Deps) (announce.Publisher, error) { return teams.New(c, d.Site) }),
 		define("webhook", func(c webhook.Config, d Deps) (announce.Publisher, error) { return webhook.New(c, d.Site) }),
 		define("assisted", func(c assisted.Config, d Deps) (announce.Publisher, error) { return assisted.New(c, d.Site) }),
+		define("googlechat", func(c googlechat.Config, d Deps) (announce.Publisher, error) { return googlechat.New(c, d.Site) }),
 	}
 }
 
