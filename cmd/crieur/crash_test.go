@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,6 +119,10 @@ func newChildIn(t *testing.T, w *world.World, people int, dir string) *child {
 		c.run(args...)
 	}
 	c.client = client.New(c.url, announce.NewSecret(c.token), &http.Transport{DisableKeepAlives: true})
+	ctx, home := context.WithCancel(context.Background())
+	left := make(chan struct{})
+	go func() { defer close(left); volunteer(ctx, c.client, w) }()
+	t.Cleanup(func() { home(); <-left })
 	return c
 }
 
@@ -277,13 +282,20 @@ func TestKill(t *testing.T) {
 		}
 		accepted[n] = a.ID
 	}
-	lost := 0
+	lost, asked := 0, 0
 	c.until("everything is everywhere", time.Minute+time.Duration(total)*3*time.Second, func() bool {
 		lost = 0
-		for _, id := range accepted {
+		for n, id := range accepted {
 			st, err := c.client.Status(ctx, id)
 			if err != nil || !settled(st) {
 				return false
+			}
+			if tell(ctx, t, c.client, w, st, n) {
+				asked++
+				return false
+			}
+			if slices.ContainsFunc(st.Deliveries, func(d broadcast.Row) bool { return d.Channel == "assisted" && d.State != announce.Published }) {
+				return false // the volunteer is on their way
 			}
 			for _, d := range st.Deliveries {
 				if d.State != announce.Published {
@@ -301,9 +313,9 @@ func TestKill(t *testing.T) {
 	})
 	doubles := 0
 	for n := range total {
-		for _, channel := range []string{"twitter", "slack"} {
-			if got := titled(w.Platform(channel).Posts(), n); len(got) != 1 {
-				t.Errorf("announcement %d is %d times on %s", n, len(got), channel)
+		for _, account := range public(w) {
+			if got := live(w, account, n); got != 1 {
+				t.Errorf("announcement %d is %d times on %s", n, got, account)
 			}
 		}
 		by := map[string][]sim.Post{}
@@ -331,7 +343,7 @@ func TestKill(t *testing.T) {
 	if connections := 4; doubles > kills*connections || lost > kills*connections {
 		t.Errorf("%d repeats and %d unknown mails after %d kills", doubles, lost, kills)
 	}
-	t.Logf("%d kills, %d announcements, %d mails sent twice with the same Message-ID and Date, %d mails unknown, nothing lost, nothing doubled", kills, total, doubles, lost)
+	t.Logf("%d kills, %d announcements, %d mails sent twice with the same Message-ID and Date, %d mails unknown, %d announcements with a question for a person, nothing lost, nothing doubled on %d platforms", kills, total, doubles, lost, asked, len(public(w))+1)
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	if err := <-dead; err != nil {
 		t.Errorf("SIGTERM: %v\n%s", err, c.log.String())

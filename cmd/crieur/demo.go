@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/internal/web/client"
 	"github.com/crieur/crieur/internal/world"
+	"github.com/crieur/crieur/publishers/assisted/assistedtest"
+	"github.com/crieur/crieur/publishers/sim"
 )
 
 type demoCmd struct {
@@ -78,6 +81,8 @@ type demoServer struct {
 	token  string
 	dir    string
 	served chan error
+
+	volunteer chan struct{} // closed when the volunteer has gone home
 }
 
 // demo starts a server on simulated platforms with a mailing list of three. It ends when ctx does; then close it.
@@ -129,7 +134,52 @@ func demo(ctx context.Context, listen string, log io.Writer) (*demoServer, error
 	mux.Handle("GET /{$}", http.RedirectHandler("/wall", http.StatusFound))
 	go func() { d.served <- a.serve(ctx, listener, mux) }()
 	d.Client = client.New(d.url, announce.NewSecret(d.token), &http.Transport{})
+	d.volunteer = make(chan struct{})
+	go func() { defer close(d.volunteer); volunteer(ctx, d.Client, d.world) }()
 	return d, nil
+}
+
+// volunteer does on the bulletin board, by hand, what tasks ask for, until ctx is done. What was pinned is pinned once.
+func volunteer(ctx context.Context, c *client.Client, w *world.World) {
+	board, ok := w.Platform("assisted").(*assistedtest.Platform)
+	if !ok {
+		return
+	}
+	pinned := map[string]string{} // by delivery: where
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		tasks, err := c.Tasks(ctx)
+		if err != nil {
+			continue // the server is not there: it is asked again
+		}
+		for _, t := range tasks {
+			if t.Delivery.Channel != "assisted" {
+				continue
+			}
+			at := pinned[t.Delivery.ID]
+			switch {
+			case t.Verb == announce.Retract:
+				board.Remove(at)
+				delete(pinned, t.Delivery.ID)
+			case at == "":
+				var images []sim.Image
+				for _, i := range t.Images {
+					images = append(images, sim.Image{URL: i.URL, Alt: i.Alt})
+				}
+				at = board.Pin(t.Text, images...)
+				pinned[t.Delivery.ID] = at
+			case t.Verb == announce.Amend:
+				board.Change(at, t.Text)
+			}
+			_, _ = c.Settle(ctx, t.Announcement, t.Delivery.ID, web.Settlement{Saw: broadcast.Finished, URL: at}) // else the task is still there
+		}
+	}
 }
 
 // populate makes a token and a mailing list: two readers in French, one in English.
@@ -147,6 +197,9 @@ func (d *demoServer) populate(ctx context.Context, db *store.DB) error {
 
 func (d *demoServer) close() error {
 	err := <-d.served
+	if d.volunteer != nil {
+		<-d.volunteer
+	}
 	if d.world != nil {
 		d.world.Close()
 	}
@@ -214,7 +267,8 @@ func (d *demoServer) everywhere(ctx context.Context, id announce.ID, tell func(c
 				say(x.Channel, peopleState(x), peopleCounts(x))
 			}
 		}
-		if settled(st) {
+		asked := slices.ContainsFunc(st.Deliveries, func(r broadcast.Row) bool { return r.Channel == "assisted" && r.Person })
+		if settled(st) && !asked { // the volunteer answers soon
 			return st, nil
 		}
 		select {

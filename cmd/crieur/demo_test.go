@@ -307,7 +307,7 @@ func TestStopFreezesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(left) != 4 {
+	if len(left) != len(d.world.Accounts()) {
 		t.Errorf("what left: %+v", left)
 	}
 	b, _, err := d.Submit(ctx, numbered(2), "")

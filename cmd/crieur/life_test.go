@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/internal/world"
 	"github.com/crieur/crieur/publishers/sim"
 )
@@ -48,17 +50,18 @@ func (c *child) submit(from, to int) []announce.ID {
 func (c *child) published(w *world.World, ids []announce.ID, from int) {
 	c.t.Helper()
 	c.until("everything is published", time.Minute, func() bool {
-		for _, id := range ids {
-			if st, err := c.client.Status(context.Background(), id); err != nil || st.State != "published" || !settled(st) {
+		for i, id := range ids {
+			st, err := c.client.Status(context.Background(), id)
+			if err != nil || tell(context.Background(), c.t, c.client, w, st, from+i) || st.State != "published" || !settled(st) {
 				return false
 			}
 		}
 		return true
 	})
 	for n := from; n < from+len(ids); n++ {
-		for _, channel := range []string{"twitter", "slack"} {
-			if got := len(titled(w.Platform(channel).Posts(), n)); got != 1 {
-				c.t.Errorf("announcement %d is %d times on %s", n, got, channel)
+		for _, account := range public(w) {
+			if got := live(w, account, n); got != 1 {
+				c.t.Errorf("announcement %d is %d times on %s", n, got, account)
 			}
 		}
 	}
@@ -80,9 +83,19 @@ func TestTermUnderLoad(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	for _, id := range ids {
-		st := c.run("status", string(id), "--json")
-		if strings.Contains(st, `"calling"`) || strings.Contains(st, `"unknown"`) {
-			t.Errorf("a call was left behind:\n%s", st)
+		var st broadcast.Status
+		if err := json.Unmarshal([]byte(c.run("status", string(id), "--json")), &st); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range st.Deliveries {
+			if (d.State == announce.CallingNow || d.State == announce.Unknown) && d.Channel != "assisted" {
+				t.Errorf("a call was left behind: %+v", d)
+			}
+		}
+		for _, p := range st.People {
+			if p.Counts[announce.CallingNow]+p.Counts[announce.Unknown] > 0 {
+				t.Errorf("a mail was left behind: %+v", p)
+			}
 		}
 	}
 	cmd, dead = c.start("")
@@ -315,7 +328,7 @@ func TestChannelSwitchedOff(t *testing.T) {
 				told++
 			}
 		}
-		return told == 2 && st.State == "needs_attention" && settled(st)
+		return told == len(w.Accounts())-2 && st.State == "needs_attention" && settled(st)
 	})
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-dead

@@ -163,7 +163,7 @@ func TestSagLac(t *testing.T) {
 	}
 	for i := range 10 {
 		title := plain(drafts[i*step].Texts["fr"].Title)
-		for _, channel := range []string{"twitter", "slack"} {
+		for _, channel := range public(d.world) {
 			n := 0
 			for _, p := range d.world.Platform(channel).Posts() {
 				if strings.Contains(plain(p.Subject+" "+p.Text), title) {

@@ -288,7 +288,7 @@ func (s *Service) record(a account, c store.Claim, v verdict) {
 	}
 	s.Point(AfterResult)
 	level := s.Log.Info
-	if d.Fault != "" {
+	if d.Fault != "" && !a.Manual {
 		level = s.Log.Warn
 	}
 	if !a.Personal || d.Fault != "" {

@@ -42,7 +42,8 @@ const (
 	giveUpPost  = 24 * time.Hour
 	giveUpMail  = 72 * time.Hour // RFC 5321 section 4.5.4.1 asks for days
 	triesAtOnce = 12             // a delivery that waited long behind a stopped account is still tried this often
-	repeatsMost = 20             // repeats of one lost call before a person is asked
+	repeatsMost = 20             // repeats of one lost call before a person is asked, at the earliest
+	repeatsSoon = 5              // of these, so many come quickly
 	crashesMost = 5              // calls cut by this program's own death that are made again
 	backoffBase = 2 * time.Second
 	backoffMost = time.Hour
@@ -84,14 +85,18 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 	case e.Outcome == announce.Temporary && !c.Repeat && a.tiredOf(d, now):
 		d.Rest = announce.Failed
 		d.Fault = fmt.Sprintf("given up after %d tries; the last: %s", d.Attempts, d.Fault)
-	case c.Repeat && d.Attempts >= repeatsMost:
+	case c.Repeat && d.Attempts >= repeatsMost && (a.Idempotent <= 0 || now.Sub(d.Began) > giveUpPost):
 		d.Rest = announce.Person
 	case e.Outcome == announce.Temporary:
 		d.Next = now.Add(max(backoff(d.Attempts), e.RetryAfter))
 	case a.settling(d, now) == ask:
 		d.Rest = announce.Person
 	case a.settling(d, now) == repeat:
-		d.Next = now.Add(min(gap, backoff(d.Attempts)))
+		wait := backoff(d.Attempts)
+		if d.Attempts <= repeatsSoon {
+			wait = min(gap, wait)
+		}
+		d.Next = now.Add(max(wait, e.RetryAfter))
 	default:
 		d.Next = now.Add(gap)
 	}

@@ -1,8 +1,10 @@
 package broadcast
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -40,6 +42,7 @@ type Row struct {
 	ID       string            `json:"id"`
 	Channel  string            `json:"channel"`
 	Language announce.Language `json:"language"`
+	Part     int               `json:"part,omitempty" doc:"Its place in a thread, from 0."`
 	State    announce.State    `json:"state" enum:"waiting,calling,published,failed,unknown,retracted,skipped"`
 	Rev      int               `json:"rev" doc:"The revision that can be seen; 0: none."`
 	Receipt  *announce.Receipt `json:"receipt,omitempty"`
@@ -106,6 +109,9 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: s.shared(a).Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
 		Deliveries: make([]Row, 0, len(rows)), People: people, Stopped: h.all,
 	}
+	slices.SortStableFunc(rows, func(a, b announce.Delivery) int {
+		return cmp.Or(cmp.Compare(s.place(a.Account), s.place(b.Account)), cmp.Compare(a.Part, b.Part))
+	})
 	var sum tally
 	for _, d := range rows {
 		r := RowOf(d)
@@ -132,10 +138,18 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	return st, nil
 }
 
+// place is where an account stands in the configuration; after all others when it is switched off.
+func (s *Service) place(account string) int {
+	if i := slices.IndexFunc(s.Accounts, func(a Account) bool { return a.Name == account }); i >= 0 {
+		return i
+	}
+	return len(s.Accounts)
+}
+
 // RowOf is a delivery as the API shows it.
 func RowOf(d announce.Delivery) Row {
 	r := Row{
-		ID: d.ID, Channel: d.Account, Language: d.Language, State: d.State(), Rev: d.Shown, Attempts: d.Attempts, Fault: d.Fault,
+		ID: d.ID, Channel: d.Account, Language: d.Language, Part: d.Part, State: d.State(), Rev: d.Shown, Attempts: d.Attempts, Fault: d.Fault,
 		Person: d.Rest == announce.Failed || d.Rest == announce.Person || d.Rest == announce.Cannot,
 	}
 	if d.Shown > 0 {

@@ -203,9 +203,29 @@ func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, act
 		return err
 	}
 	s.Log.Info("retracted", "announcement", id, "actor", actor)
+	s.recall(ctx, id, actor)
 	s.tellTasks(ctx, id)
 	s.nudge()
 	return nil
+}
+
+// recall turns what a person was asked to post into what they are asked to take down: they may have posted it and not
+// told yet.
+func (s *Service) recall(ctx context.Context, id announce.ID, actor string) {
+	rows, err := s.Store.Deliveries(ctx, id)
+	for _, d := range rows {
+		if !s.accounts[d.Account].Manual || d.Rest != announce.Person || d.Calling == announce.Nothing || d.Calling == announce.Retract {
+			continue
+		}
+		_, err = s.Store.SettleByPerson(ctx, d.ID, func(d announce.Delivery) (announce.Delivery, error) {
+			d = done(d, d.Calling, d.Receipt)
+			d.Next = s.Store.Now()
+			return d, nil
+		}, actor)
+	}
+	if err != nil { // the task stays, and its page says that the announcement was taken back
+		s.Log.Warn("a task could not be turned round", "announcement", id, "err", err)
+	}
 }
 
 // cannot tells, for each account of an announcement that cannot retract, what a person can do instead.

@@ -8,10 +8,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crieur/crieur/publishers/assisted/assistedtest"
 	"github.com/crieur/crieur/publishers/email/emailtest"
+	"github.com/crieur/crieur/publishers/facebook/facebooktest"
+	"github.com/crieur/crieur/publishers/mastodon/mastodontest"
+	"github.com/crieur/crieur/publishers/matrix/matrixtest"
+	"github.com/crieur/crieur/publishers/ntfy/ntfytest"
 	"github.com/crieur/crieur/publishers/sim"
 	"github.com/crieur/crieur/publishers/slack/slacktest"
+	"github.com/crieur/crieur/publishers/teams/teamstest"
+	"github.com/crieur/crieur/publishers/telegram/telegramtest"
 	"github.com/crieur/crieur/publishers/twitter/twittertest"
+	"github.com/crieur/crieur/publishers/webhook/webhooktest"
 )
 
 // list names every account of the world, in the order in which people read them. A new channel is one line here.
@@ -20,7 +28,15 @@ func list() []entry {
 		{"feed", "Site web", "Website", nil}, // its posts are those of the server's own public feed
 		{"email", "Courriel", "Mail", func() sim.Platform { return emailtest.New() }},
 		{"slack", "Slack", "", func() sim.Platform { return slacktest.New() }},
+		{"telegram", "Telegram", "", func() sim.Platform { return telegramtest.New() }},
+		{"matrix", "Matrix", "", func() sim.Platform { return matrixtest.New() }},
+		{"teams", "Teams", "", func() sim.Platform { return teamstest.New() }},
 		{"twitter", "X (Twitter)", "", func() sim.Platform { return twittertest.New() }},
+		{"mastodon", "Mastodon", "", func() sim.Platform { return mastodontest.New() }},
+		{"facebook", "Facebook", "", func() sim.Platform { return facebooktest.New() }},
+		{"ntfy", "ntfy", "", func() sim.Platform { return ntfytest.New() }},
+		{"webhook", "Webhook", "", func() sim.Platform { return webhooktest.New() }},
+		{"assisted", "Babillard", "Bulletin board", func() sim.Platform { return assistedtest.New() }},
 	}
 }
 
