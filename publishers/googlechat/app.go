@@ -57,9 +57,8 @@ func (a *app) do(ctx context.Context, call rest.Call) error {
 // Publish posts the message once, under a name of its own.
 func (a *app) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
 	var x made
-	err := a.do(ctx, rest.Call{
-		Method: http.MethodPost, Path: "/v1/" + a.space + "/messages", Query: identity(m), Body: compose(a.reader, m), Into: &x, Create: true, Classify: classify(asApp),
-	})
+	q, body := create(a.reader, m)
+	err := a.do(ctx, rest.Call{Method: http.MethodPost, Path: "/v1/" + a.space + "/messages", Query: q, Body: body, Into: &x, Create: true, Classify: classify(asApp)})
 	if taken(err) {
 		r, found, err := a.Find(ctx, m, time.Time{})
 		if err == nil && !found {

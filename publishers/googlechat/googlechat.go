@@ -102,16 +102,26 @@ func (w *webhook) Limits() announce.Limits { return limits(w.reader) }
 
 // Publish posts the message once.
 func (w *webhook) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
-	q := identity(m)
+	q, body := create(w.reader, m)
 	for k, v := range w.query {
 		q[k] = v
 	}
 	var made made
-	_, err := w.client.Do(ctx, rest.Call{Method: http.MethodPost, Path: w.path, Query: q, Body: compose(w.reader, m), Into: &made, Create: true, Classify: classify(asWebhook)})
+	_, err := w.client.Do(ctx, rest.Call{Method: http.MethodPost, Path: w.path, Query: q, Body: body, Into: &made, Create: true, Classify: classify(asWebhook)})
 	if taken(err) { // a message of this delivery is there
 		return announce.Receipt{ID: w.space + "/messages/" + clientID(m.Key), URL: page(w.space), At: time.Now().UTC()}, nil
 	}
 	return made.receipt(w.space, m, err)
+}
+
+// create is a new message as a request. Those of one announcement that answer one another are in one thread.
+func create(r *markup.Reader, m announce.Message) (url.Values, message) {
+	q, body := identity(m), compose(r, m)
+	if m.Parts > 1 && m.Announcement != "" {
+		body.Thread = &thread{string(m.Announcement)}
+		q.Set("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")
+	}
+	return q, body
 }
 
 // made is what Google Chat answers to a new message.

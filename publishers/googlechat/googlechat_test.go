@@ -87,6 +87,25 @@ func TestAWebhookCalledTwice(t *testing.T) {
 	}
 }
 
+func TestLanguagesThatAnswerOneAnother(t *testing.T) {
+	for _, hook := range []bool{false, true} {
+		p, platform := open(t, hook)
+		for part := range 2 {
+			m := messageFor(part)
+			m.Announcement, m.Part, m.Parts = "01jannouncement", part, 2
+			if _, err := p.Publish(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := p.Publish(t.Context(), messageFor(2)); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(platform.Threads(), ","); got != "01jannouncement,01jannouncement," {
+			t.Error(got)
+		}
+	}
+}
+
 func TestTheNameOfADeletedMessage(t *testing.T) {
 	p, platform := open(t, false)
 	m := messageFor(1)

@@ -22,7 +22,7 @@ const (
 
 func limits(r *markup.Reader) announce.Limits {
 	return announce.Limits{
-		Text: most, Links: true, Markdown: true, Images: mostShown, Alt: mostAlt, Pace: time.Second,
+		Text: most, Links: true, Markdown: true, Images: mostShown, Alt: mostAlt, Replies: true, Pace: time.Second,
 		Picture: announce.PictureLimits{Bytes: 5 << 20, Side: 2048},
 		Measure: func(s string) int { return weigh(write(r.Read(s))) },
 	}
@@ -40,9 +40,14 @@ func weigh(s string) int {
 }
 
 type message struct {
-	Text   string `json:"text"`
-	Syntax string `json:"markupSyntax"`
-	Cards  []card `json:"cardsV2,omitempty"`
+	Text   string  `json:"text"`
+	Syntax string  `json:"markupSyntax"`
+	Cards  []card  `json:"cardsV2,omitempty"`
+	Thread *thread `json:"thread,omitempty"`
+}
+
+type thread struct {
+	Key string `json:"threadKey"`
 }
 
 type card struct {

@@ -59,6 +59,7 @@ type message struct {
 	raw          string
 	text         string
 	pictures     []picture
+	thread       string
 	at           time.Time
 	edited       int
 	deleted      bool
@@ -128,6 +129,17 @@ func (p *Platform) Pings() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.pings
+}
+
+// Threads are the keys of the threads that the messages are in, oldest first.
+func (p *Platform) Threads() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var keys []string
+	for _, m := range p.messages {
+		keys = append(keys, m.thread)
+	}
+	return keys
 }
 
 // Posts are the messages in the space, oldest first.
@@ -250,6 +262,9 @@ func (p *Platform) create(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 409, "ALREADY_EXISTS", "")
 		return
 	}
+	if q.Get("messageReplyOption") != "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD" {
+		m.thread = "" // a thread of its own, whatever was asked for
+	}
 	m.name, m.client, m.at = Space+"/messages/sim."+strconv.Itoa(len(p.messages)+1), client, time.Now().UTC()
 	p.pings += calls(m.text)
 	p.messages = append(p.messages, m)
@@ -326,8 +341,11 @@ func (p *Platform) remove(w http.ResponseWriter, r *http.Request) {
 // read decodes a message, and answers itself when it is not one that Google Chat takes.
 func read(w http.ResponseWriter, r *http.Request) (*message, bool) {
 	var in struct {
-		Text    string `json:"text"`
-		Syntax  string `json:"markupSyntax"`
+		Text   string `json:"text"`
+		Syntax string `json:"markupSyntax"`
+		Thread struct {
+			Key string `json:"threadKey"`
+		} `json:"thread"`
 		CardsV2 []struct {
 			ID   string `json:"cardId"`
 			Card struct {
@@ -364,7 +382,7 @@ func read(w http.ResponseWriter, r *http.Request) (*message, bool) {
 			}
 		}
 	}
-	m.text = in.Text
+	m.text, m.thread = in.Text, in.Thread.Key
 	var b bytes.Buffer
 	if json.Indent(&b, raw, "", "  ") == nil {
 		m.raw = fmt.Sprintln(b.String())
