@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 		"not published":         {change: func(s *facebooktest.Settings) { s.Hidden = true }, say: []string{"not published"}},
 		"much used":             {change: func(s *facebooktest.Settings) { s.Used = 85 }, say: []string{"85 %"}},
 		"a version that ended":  {change: func(s *facebooktest.Settings) { s.Oldest = "v21.0" }, version: "v20.0", say: []string{"v20.0 of the Graph API has ended"}},
-		"a version ending soon": {change: func(s *facebooktest.Settings) { s.Oldest = "v99.0" }, say: []string{"Facebook answers with version v99.0"}},
+		"a version ending soon": {change: func(s *facebooktest.Settings) { s.Oldest = "v99.5" }, say: []string{"Facebook answers with version v99.5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, platform := open(t, func(c *Config) {
