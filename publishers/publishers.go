@@ -20,6 +20,7 @@ import (
 	"github.com/crieur/crieur/publishers/facebook"
 	"github.com/crieur/crieur/publishers/feed"
 	"github.com/crieur/crieur/publishers/googlechat"
+	"github.com/crieur/crieur/publishers/linkedin"
 	"github.com/crieur/crieur/publishers/mastodon"
 	"github.com/crieur/crieur/publishers/matrix"
 	"github.com/crieur/crieur/publishers/ntfy"
@@ -47,6 +48,7 @@ func list() []channel {
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
 		define("mastodon", func(c mastodon.Config, d Deps) (announce.Publisher, error) { return mastodon.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
+		define("linkedin", func(c linkedin.Config, d Deps) (announce.Publisher, error) { return linkedin.New(c, d.Site) }),
 		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
 		define("teams", func(c teams.Config, d Deps) (announce.Publisher, error) { return teams.New(c, d.Site) }),
 		define("webhook", func(c webhook.Config, d Deps) (announce.Publisher, error) { return webhook.New(c, d.Site) }),
