@@ -123,3 +123,20 @@ func TestAChangeThatIsNotConfirmed(t *testing.T) {
 	failed(t, err, announce.Temporary, false)
 	failed(t, c.Retract(t.Context(), r), announce.Temporary, false)
 }
+
+// What is no list says nothing about a post, and old posts end the search.
+func TestFindTakesNothingForAnAnswer(t *testing.T) {
+	c, platform := open(t)
+	publish(t, c, message(1))
+	for _, body := range []string{`{}`, `{"data":null}`, `{"success":true}`} {
+		platform.Script().Push(sim.Fault{Kind: sim.Answer, Status: 200, Body: body})
+		_, _, err := c.Find(t.Context(), message(1), time.Now())
+		failed(t, err, announce.Temporary, false)
+	}
+	for range 600 {
+		platform.Say("il y a longtemps", time.Now().Add(-time.Hour))
+	}
+	if _, found, err := c.Find(t.Context(), message(2), time.Now()); err != nil || found {
+		t.Errorf("%t, %v", found, err)
+	}
+}

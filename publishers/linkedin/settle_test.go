@@ -125,3 +125,20 @@ func TestFind(t *testing.T) {
 		t.Errorf("gave up silently: %t, %v", found, err)
 	}
 }
+
+// What is no list says nothing about a post, and old posts end the search.
+func TestFindTakesNothingForAnAnswer(t *testing.T) {
+	c, platform := open(t)
+	publish(t, c, message(1))
+	for _, body := range []string{`{}`, `{"elements":null}`, `{"value":[]}`} {
+		platform.Script().Push(sim.Fault{Kind: sim.Answer, Status: 200, Body: body})
+		_, _, err := c.Find(t.Context(), message(1), time.Now())
+		failed(t, err, announce.Temporary, false)
+	}
+	for range 600 {
+		platform.Say("il y a longtemps", time.Now().Add(-time.Hour))
+	}
+	if _, found, err := c.Find(t.Context(), message(2), time.Now()); err != nil || found {
+		t.Errorf("%t, %v", found, err)
+	}
+}
