@@ -158,6 +158,10 @@ func TestVariablesExist(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^# ---- channel ([a-z0-9]+) ----`).FindAllStringSubmatch(string(example), -1) {
 		channels = append(channels, strings.ToUpper(m[1]))
 	}
+	var common []string // of every account: CRIEUR_<ACCOUNT>_LANGUAGE
+	for _, m := range regexp.MustCompile(`(?m)^#CRIEUR_<ACCOUNT>_([A-Z0-9_]+)=`).FindAllStringSubmatch(string(example), -1) {
+		common = append(common, m[1])
+	}
 	reads := func(name string) bool {
 		if slices.Contains(known, name) {
 			return true
@@ -167,6 +171,9 @@ func TestVariablesExist(t *testing.T) {
 			if rest, ok := strings.CutPrefix(name, prefix); ok {
 				_, variable, second := strings.Cut(rest, "_")
 				if second && slices.Contains(known, prefix+variable) {
+					return true
+				}
+				if slices.ContainsFunc(common, func(v string) bool { return rest == v || strings.HasSuffix(rest, "_"+v) }) {
 					return true
 				}
 			}
