@@ -112,7 +112,13 @@ func (c *channel) Limits() announce.Limits {
 	}
 }
 
-func units(s string) int { return len(utf16.Encode([]rune(s))) }
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
 
 // neutral is text in which nothing mentions a Page or a person: "@[" would.
 func neutral(text string) string { return strings.ReplaceAll(text, "@[", "@\u2060[") }
