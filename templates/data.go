@@ -80,6 +80,7 @@ type told struct {
 	text     announce.Text
 	body     source
 	read     *reader
+	zones    *zones
 	pictures []announce.Picture
 	field    string // path of the text whose title is used
 }
@@ -240,7 +241,7 @@ func closed(a announce.Announcement) bool { return called(a) || a.Kind == announ
 
 func (t told) event(p pen, e *announce.Event) *event {
 	say := speech{t.language}
-	start, end := e.Start.In(), time.Time{}
+	start, end := t.zones.in(e.Start), time.Time{}
 	if !e.End.IsZero() {
 		end = e.End.Instant.In(start.Location())
 	}
@@ -282,7 +283,7 @@ func (t told) event(p pen, e *announce.Event) *event {
 
 // zone is empty where every reader would assume the right one: a meeting in person, where the community's clocks are.
 func (t told) zone(say speech, start time.Time) string {
-	home, err := announce.Zone(t.Site.Zone)
+	home, err := t.zones.location(t.Site.Zone)
 	if err == nil && t.Announcement.Event.OnlineURL == "" {
 		_, here := start.In(home).Zone()
 		if _, there := start.Zone(); here == there {

@@ -21,10 +21,16 @@ func (s *Set) version(r Request, want announce.Language) (v announce.Version, re
 	if err != nil {
 		return v, rest, err
 	}
-	if v.Subject, err = subject(texts, t.page(pen{read: s.read})); err != nil {
+	p := pen{markup: markup{t.Limits.Markdown, t.Limits.Links}, read: t.read}
+	told := t.page(p)
+	plain := told // the subject is plain, whatever the text is
+	if p.markdown || !p.links {
+		plain = t.page(pen{markup: markup{links: true}, read: s.read})
+	}
+	if v.Subject, err = subject(texts, plain); err != nil {
 		return v, rest, err
 	}
-	if v.Text, rest, err = t.write(texts, v.Subject); err != nil || !r.Limits.HTML && !r.Limits.Multilingual {
+	if v.Text, rest, err = t.write(texts, p, told, v.Subject); err != nil || !r.Limits.HTML && !r.Limits.Multilingual {
 		return v, rest, err
 	}
 	htmls, err := s.htmlOf(u)
@@ -43,9 +49,7 @@ func (s *Set) version(r Request, want announce.Language) (v announce.Version, re
 
 // write runs the text templates until the channel takes the result. rest is what it leaves out of a text that may go on in
 // a thread.
-func (t told) write(texts *template.Template, subject string) (text string, rest prose, err error) {
-	p := pen{markup: markup{t.Limits.Markdown, t.Limits.Links}, read: t.read}
-	page := t.page(p)
+func (t told) write(texts *template.Template, p pen, page page, subject string) (text string, rest prose, err error) {
 	page.Subject = p.words(subject)
 	body := t.body.write(t.body.root, p.markup)
 	lead := body
@@ -85,7 +89,7 @@ func (t told) write(texts *template.Template, subject string) (text string, rest
 func (s *Set) tell(r Request, want announce.Language) told {
 	a := r.Announcement
 	language, text := a.Pick(want)
-	t := told{Request: r, language: language, read: s.read, field: "texts." + string(key(a, language))}
+	t := told{Request: r, language: language, read: s.read, zones: s.zones, field: "texts." + string(key(a, language))}
 	if several := r.Limits.Personal || r.Limits.Multilingual; !several || key(a, language) == a.Default {
 		for _, name := range []string{announce.Channel(r.Account), r.Account} {
 			o := a.Overrides[name]

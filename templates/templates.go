@@ -22,6 +22,7 @@ var builtin embed.FS
 type Set struct {
 	builtin, own files
 	read         *reader
+	zones        *zones
 
 	mu    sync.Mutex
 	texts map[use]*template.Template
@@ -31,7 +32,7 @@ type Set struct {
 // New parses the built-in templates and the operator's files in overlay (nil: none), and tries the latter on a sample.
 // The error names every bad file with its line.
 func New(overlay fs.FS) (*Set, error) {
-	s := &Set{own: files{}, read: newReader(), texts: map[use]*template.Template{}, htmls: map[use]*htmltemplate.Template{}}
+	s := &Set{own: files{}, read: newReader(), zones: &zones{}, texts: map[use]*template.Template{}, htmls: map[use]*htmltemplate.Template{}}
 	var err error
 	if s.builtin, err = read(builtin); err != nil {
 		return nil, err
