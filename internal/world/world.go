@@ -11,6 +11,7 @@ import (
 	"github.com/crieur/crieur/publishers/assisted/assistedtest"
 	"github.com/crieur/crieur/publishers/email/emailtest"
 	"github.com/crieur/crieur/publishers/facebook/facebooktest"
+	"github.com/crieur/crieur/publishers/linkedin/linkedintest"
 	"github.com/crieur/crieur/publishers/mastodon/mastodontest"
 	"github.com/crieur/crieur/publishers/matrix/matrixtest"
 	"github.com/crieur/crieur/publishers/ntfy/ntfytest"
@@ -34,6 +35,7 @@ func list() []entry {
 		{"twitter", "X (Twitter)", "", func() sim.Platform { return twittertest.New() }},
 		{"mastodon", "Mastodon", "", func() sim.Platform { return mastodontest.New() }},
 		{"facebook", "Facebook", "", func() sim.Platform { return facebooktest.New() }},
+		{"linkedin", "LinkedIn", "", func() sim.Platform { return linkedintest.New() }},
 		{"ntfy", "ntfy", "", func() sim.Platform { return ntfytest.New() }},
 		{"webhook", "Webhook", "", func() sim.Platform { return webhooktest.New() }},
 		{"assisted", "Babillard", "Bulletin board", func() sim.Platform { return assistedtest.New() }},
