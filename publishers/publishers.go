@@ -16,6 +16,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/assisted"
+	"github.com/crieur/crieur/publishers/discord"
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/facebook"
 	"github.com/crieur/crieur/publishers/feed"
@@ -43,6 +44,7 @@ func list() []channel {
 		define("feed", func(c feed.Config, d Deps) (announce.Publisher, error) { return feed.New(c, d.Site, d.Shelf) }),
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
 		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
+		define("discord", func(c discord.Config, d Deps) (announce.Publisher, error) { return discord.New(c, d.Site) }),
 		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
 		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
