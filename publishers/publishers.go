@@ -24,6 +24,7 @@ import (
 	"github.com/crieur/crieur/publishers/linkedin"
 	"github.com/crieur/crieur/publishers/mastodon"
 	"github.com/crieur/crieur/publishers/matrix"
+	"github.com/crieur/crieur/publishers/mattermost"
 	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/slack"
 	"github.com/crieur/crieur/publishers/teams"
@@ -47,6 +48,7 @@ func list() []channel {
 		define("discord", func(c discord.Config, d Deps) (announce.Publisher, error) { return discord.New(c, d.Site) }),
 		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
 		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }),
+		define("mattermost", func(c mattermost.Config, d Deps) (announce.Publisher, error) { return mattermost.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
 		define("mastodon", func(c mastodon.Config, d Deps) (announce.Publisher, error) { return mastodon.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
