@@ -26,6 +26,7 @@ import (
 	"github.com/crieur/crieur/publishers/matrix"
 	"github.com/crieur/crieur/publishers/mattermost"
 	"github.com/crieur/crieur/publishers/ntfy"
+	"github.com/crieur/crieur/publishers/shoutrrr"
 	"github.com/crieur/crieur/publishers/slack"
 	"github.com/crieur/crieur/publishers/teams"
 	"github.com/crieur/crieur/publishers/telegram"
@@ -58,6 +59,7 @@ func list() []channel {
 		define("webhook", func(c webhook.Config, d Deps) (announce.Publisher, error) { return webhook.New(c, d.Site) }),
 		define("assisted", func(c assisted.Config, d Deps) (announce.Publisher, error) { return assisted.New(c, d.Site) }),
 		define("googlechat", func(c googlechat.Config, d Deps) (announce.Publisher, error) { return googlechat.New(c, d.Site) }),
+		define("shoutrrr", func(c shoutrrr.Config, d Deps) (announce.Publisher, error) { return shoutrrr.New(c, d.Site) }),
 	}
 }
 
