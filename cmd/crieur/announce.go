@@ -271,7 +271,10 @@ func (s *session) status(st broadcast.Status) error {
 		if d.Fault != "" {
 			fmt.Fprintf(s.out, "%s: %s\n", d.Channel, d.Fault)
 		}
-		if d.State == announce.Unknown && d.Person {
+		switch {
+		case d.State == announce.Unknown && d.Person && d.Manual:
+			fmt.Fprintf(s.out, "  The text: crieur tasks %s. When it is done: crieur settle %s %s --saw done --url https://...\n", d.ID, st.ID, d.ID)
+		case d.State == announce.Unknown && d.Person:
 			fmt.Fprintf(s.out, "  Look there, then say what you saw: crieur settle %s %s --saw appeared|absent\n", st.ID, d.ID)
 		}
 	}

@@ -50,6 +50,7 @@ type Row struct {
 	Next     *time.Time        `json:"next,omitempty" doc:"Not called before this."`
 	Fault    string            `json:"fault,omitempty" doc:"What went wrong, and what to do."`
 	Person   bool              `json:"person" doc:"Waits for a person: mend the fault, or settle."`
+	Manual   bool              `json:"manual,omitempty" doc:"A person posts there: fault says what to do, and the task has the text."`
 }
 
 // People are the deliveries on a personal account. The counts always add up to Planned.
@@ -115,6 +116,7 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	var sum tally
 	for _, d := range rows {
 		r := RowOf(d)
+		r.Manual = s.accounts[d.Account].Manual
 		if fault, stopped := h.accounts[d.Account]; stopped && d.Todo() != announce.Nothing {
 			r.Fault, r.Person = fault, true
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -44,7 +45,10 @@ type taskData struct {
 	Key                 string // of the page
 	Unknown, Done       bool
 	Fault               string
+	Place               string // the first address in what is to be done; empty: none
 }
+
+var webAddress = regexp.MustCompile(`https?://[^\s()<>"]+`)
 
 // taskPage shows a task to whoever has its link, and changes nothing.
 func (s *server) taskPage(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +58,7 @@ func (s *server) taskPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) taskData(t broadcast.Task, r *http.Request) taskData {
-	return taskData{Task: t, Key: r.FormValue("key"), Community: s.Site.Name, Language: string(t.Delivery.Language), Done: t.Verb == announce.Nothing}
+	return taskData{Task: t, Key: r.FormValue("key"), Community: s.Site.Name, Language: string(t.Delivery.Language), Place: webAddress.FindString(t.Delivery.Fault), Done: t.Verb == announce.Nothing}
 }
 
 // taskOf finds the task of a link, or answers that there is none.
