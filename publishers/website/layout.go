@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"regexp"
@@ -35,7 +36,8 @@ type layout struct {
 	speakers  string
 	languages []announce.Language // of the site; none: each announcement's default
 	zone      *time.Location
-	drafts    bool // taking back keeps the pages
+	below     string // path of the site's address, without a final slash
+	drafts    bool   // taking back keeps the pages
 	read      *markup.Reader
 
 	path, file, image, record *template.Template
@@ -79,6 +81,9 @@ func newLayout(c Config, site announce.Site) (*layout, error) {
 		return nil, errors.New("DATA: is for layouts with pages; with LAYOUT=yaml the folder is FOLDER")
 	case c.SiteURL != "" && !siteAddress.MatchString(c.SiteURL):
 		return nil, errors.New("SITE_URL: is not the address of a site: write https://example.org")
+	}
+	if u, err := url.Parse(c.SiteURL); err == nil {
+		l.below = strings.TrimRight(u.Path, "/")
 	}
 	if err := l.parse(c.Templates); err != nil {
 		return nil, err

@@ -31,8 +31,11 @@ var (
 	emojiCode = regexp.MustCompile(`:[A-Za-z0-9_+-]+:`)
 )
 
-// words are what somebody wrote, as Markdown that shows just that.
-func words(s string) string {
+// words are what somebody wrote, as Markdown that shows just that, wherever it stands.
+func words(s string) string { return within("\n", s) }
+
+// within is words for a text that follows another.
+func within(before, s string) string {
 	var out strings.Builder
 	at := 0
 	for _, code := range emojiCode.FindAllStringIndex(s, -1) {
@@ -40,11 +43,35 @@ func words(s string) string {
 		at = code[1]
 	}
 	out.WriteString(entities.Replace(s[at:]))
-	return lineStart.ReplaceAllStringFunc(out.String(), func(mark string) string {
+	first, rest, more := strings.Cut(out.String(), "\n")
+	if strings.TrimRight(before, " \t") == "" || strings.HasSuffix(strings.TrimRight(before, " \t"), "\n") {
+		first = unmark(first)
+	}
+	if !more {
+		return first
+	}
+	return first + "\n" + unmark(rest)
+}
+
+// unmark takes the meaning from what would begin a list, a heading or a definition.
+func unmark(lines string) string {
+	return lineStart.ReplaceAllStringFunc(lines, func(mark string) string {
 		mark = strings.TrimLeft(mark, " \t")
 		last := len(mark) - 1
 		return mark[:last] + `\` + mark[last:]
 	})
+}
+
+// lookAlike are signs to read in place of those that Hugo's Markdown shows as they are written, in the words for a picture only.
+var lookAlike = strings.NewReplacer("{", "(", "}", ")", "[", "(", "]", ")", "<", "‹", ">", "›", "`", "’", "*", "∗", "_", " ", "~", "∼", "^", "ˆ", `\`, "⧵", "$", "＄", "&", "＆", ":", "∶", "=", "＝", "++", "＋＋")
+
+// caption are the words for a picture, as Markdown.
+func (e engine) caption(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if plain := words(s); e != hugo || plain == s {
+		return plain
+	}
+	return lookAlike.Replace(s)
 }
 
 // oneLine are words without line breaks.
@@ -112,13 +139,13 @@ func (e engine) block(b markup.Block) string {
 func (e engine) spans(all []markup.Span) string {
 	var out strings.Builder
 	for _, s := range all {
-		out.WriteString(e.span(s))
+		out.WriteString(e.span(out.String(), s))
 	}
 	return out.String()
 }
 
-// span writes a run of text; blanks at its ends stay outside its marks, which would not count otherwise.
-func (e engine) span(s markup.Span) string {
+// span writes a run of text after what was written so far; blanks at its ends stay outside its marks, which would not count otherwise.
+func (e engine) span(so string, s markup.Span) string {
 	if s.Code {
 		return e.code(strings.ReplaceAll(s.Text, "\n", " "), s.Link)
 	}
@@ -130,7 +157,7 @@ func (e engine) span(s markup.Span) string {
 		return s.Text
 	}
 	before, after, _ := strings.Cut(s.Text, core)
-	said := words(core)
+	said := within(so[strings.LastIndexByte(so, '\n')+1:]+before, core)
 	if s.Link != "" {
 		said = "[" + said + "](<" + inAddress.Replace(s.Link) + ">)"
 	}
@@ -193,12 +220,13 @@ func longest(s string) int {
 	return most
 }
 
-// tame keeps Hugo from taking code for shortcodes, which it does even in listings and fails to build over. A whole
+// tame keeps Hugo from taking code for its own marks, which it does even in listings and may fail to build over. A whole
 // shortcode is written as Hugo says that one is shown; a beginning without an end gets an invisible joint.
 func (e engine) tame(code string) string {
 	if e != hugo {
 		return code
 	}
+	code = strings.ReplaceAll(code, "<!--more-->", "<!--\u2060more-->") // where Hugo cuts its summary
 	var out strings.Builder
 	for {
 		i := strings.Index(code, "{{")

@@ -40,8 +40,10 @@ type image struct {
 	Number        int    // from 1
 	Extension     string // ".png"
 	Alt           string
+	Caption       string // Alt as Markdown
 	Width, Height int
-	Path, Address string // in the repository and on the site; what image.txt says
+	Path, Address string // in the repository, and on the site from its root; what image.txt says
+	URL           string // Address below the path of SITE_URL, for pages whose engine leaves links as they are
 }
 
 type event struct {

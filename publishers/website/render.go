@@ -32,6 +32,7 @@ func (l *layout) takes(m announce.Message) error {
 
 // render tells what the message wants of the repository. before are the announcement's paths so far, as far as they are known.
 func (l *layout) render(v view, m announce.Message, before []string) (rendered, error) {
+	m.Images = slices.DeleteFunc(slices.Clone(m.Images), func(x announce.Picture) bool { return len(x.Data) == 0 })
 	companions := map[string][]byte{}
 	refer := func(e *event) error {
 		if e == nil || l.kind != plainData && l.data == "" {
@@ -162,6 +163,8 @@ func (l *layout) images(m announce.Message, called string) ([]image, error) {
 		if to.Path, to.Address, err = l.place(l.image, to, m.Announcement); err != nil {
 			return nil, err
 		}
+		to.Caption = engine(l.kind).caption(x.Alt)
+		to.URL = l.below + to.Address
 		out = append(out, to)
 	}
 	return out, nil
