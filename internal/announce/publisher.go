@@ -87,9 +87,10 @@ type Limits struct {
 	Replies  bool             // a post can answer another one of the account: Root and Parent are heeded
 	Thread   int              // most parts in which a longer text is told, each answering the one before; 0 or 1: it is shortened instead
 
-	Manual       bool // a person does what is wanted: every call asks one
-	Personal     bool // one delivery per subscriber
-	Multilingual bool // one delivery carries every language
+	Kinds        []Kind // takes only these; none: all
+	Manual       bool   // a person does what is wanted: every call asks one
+	Personal     bool   // one delivery per subscriber
+	Multilingual bool   // one delivery carries every language
 
 	Idempotent  time.Duration // how long after the first call the same key is safe to repeat; 0: never; Forever: a stable object ID
 	Again       int           // how often a lost call may be repeated although nobody can look: receivers drop the copy by its key

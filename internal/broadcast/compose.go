@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"runtime"
 	"slices"
@@ -28,12 +29,15 @@ type composed struct {
 func (s *Service) targets(a announce.Announcement) []account {
 	var out []account
 	for _, x := range s.Accounts {
-		if len(a.Channels) == 0 && !x.Aside || slices.Contains(a.Channels, x.Name) {
-			out = append(out, s.accounts[x.Name])
+		t := s.accounts[x.Name]
+		if (len(a.Channels) == 0 && !x.Aside || slices.Contains(a.Channels, x.Name)) && t.takes(a.Kind) {
+			out = append(out, t)
 		}
 	}
 	return out
 }
+
+func (t account) takes(k announce.Kind) bool { return len(t.Kinds) == 0 || slices.Contains(t.Kinds, k) }
 
 // page is one text of an account: in one language, or in several at once.
 type page struct {
@@ -64,7 +68,12 @@ func (s *Service) compose(a announce.Announcement) (composed, error) {
 	var c composed
 	var faults announce.Faults
 	targets := s.targets(a)
-	if len(targets) == 0 {
+	for i, name := range a.Channels {
+		if t, on := s.accounts[name]; on && !t.takes(a.Kind) {
+			faults = append(faults, announce.Fault{Field: fmt.Sprintf("channels[%d]", i), Say: fmt.Sprintf("%s takes only announcements of the kind %s", name, t.Kinds[0])})
+		}
+	}
+	if len(targets) == 0 && len(faults) == 0 {
 		faults = append(faults, announce.Fault{Field: "channels", Say: "no channel is switched on here; set CRIEUR_CHANNELS"})
 	}
 	for _, p := range s.renderAll(a, targets) {

@@ -9,12 +9,16 @@ import (
 	"strings"
 
 	"github.com/crieur/crieur/publishers/assisted/assistedtest"
+	"github.com/crieur/crieur/publishers/discord/discordtest"
 	"github.com/crieur/crieur/publishers/email/emailtest"
 	"github.com/crieur/crieur/publishers/facebook/facebooktest"
+	"github.com/crieur/crieur/publishers/googlechat/googlechattest"
 	"github.com/crieur/crieur/publishers/linkedin/linkedintest"
 	"github.com/crieur/crieur/publishers/mastodon/mastodontest"
 	"github.com/crieur/crieur/publishers/matrix/matrixtest"
+	"github.com/crieur/crieur/publishers/mattermost/mattermosttest"
 	"github.com/crieur/crieur/publishers/ntfy/ntfytest"
+	"github.com/crieur/crieur/publishers/shoutrrr/shoutrrrtest"
 	"github.com/crieur/crieur/publishers/sim"
 	"github.com/crieur/crieur/publishers/slack/slacktest"
 	"github.com/crieur/crieur/publishers/teams/teamstest"
@@ -29,14 +33,19 @@ func list() []entry {
 		{"feed", "Site web", "Website", nil}, // its posts are those of the server's own public feed
 		{"email", "Courriel", "Mail", func() sim.Platform { return emailtest.New() }},
 		{"slack", "Slack", "", func() sim.Platform { return slacktest.New() }},
+		{"discord", "Discord", "", func() sim.Platform { return discordtest.New() }},
+		{"discord@calendar", "Discord, calendrier", "Discord, calendar", func() sim.Platform { return discordtest.NewCalendar() }},
 		{"telegram", "Telegram", "", func() sim.Platform { return telegramtest.New() }},
 		{"matrix", "Matrix", "", func() sim.Platform { return matrixtest.New() }},
+		{"mattermost", "Mattermost", "", func() sim.Platform { return mattermosttest.New() }},
+		{"googlechat", "Google Chat", "", func() sim.Platform { return googlechattest.New() }},
 		{"teams", "Teams", "", func() sim.Platform { return teamstest.New() }},
 		{"twitter", "X (Twitter)", "", func() sim.Platform { return twittertest.New() }},
 		{"mastodon", "Mastodon", "", func() sim.Platform { return mastodontest.New() }},
 		{"facebook", "Facebook", "", func() sim.Platform { return facebooktest.New() }},
 		{"linkedin", "LinkedIn", "", func() sim.Platform { return linkedintest.New() }},
 		{"ntfy", "ntfy", "", func() sim.Platform { return ntfytest.New() }},
+		{"shoutrrr", "Shoutrrr", "", func() sim.Platform { return shoutrrrtest.New() }},
 		{"webhook", "Webhook", "", func() sim.Platform { return webhooktest.New() }},
 		{"assisted", "Babillard", "Bulletin board", func() sim.Platform { return assistedtest.New() }},
 	}

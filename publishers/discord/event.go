@@ -44,6 +44,7 @@ func (c *calendar) Limits() announce.Limits {
 	return announce.Limits{
 		Text: maxEventText, Links: true, Markdown: true, Images: 1, Alt: maxEventAlt, Card: true, Pace: time.Second,
 		Measure: func(s string) int { return units(pen{}.write(c.markdown.Read(s))) },
+		Kinds:   []announce.Kind{announce.KindEvent},
 		Picture: announce.PictureLimits{Bytes: 2_000_000, Side: 1600, Types: []string{"image/jpeg", "image/png"}},
 	}
 }
