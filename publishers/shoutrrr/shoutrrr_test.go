@@ -239,8 +239,8 @@ func TestServicesThatHang(t *testing.T) {
 		before := platform.Script().Left()
 		result := make(chan error, 1)
 		go func() { _, err := p.Publish(ctx, message(n)); result <- err }()
-		for n < most && platform.Script().Left() == before {
-			time.Sleep(time.Millisecond)
+		for ; n < most && platform.Script().Left() == before; time.Sleep(time.Millisecond) {
+			continue
 		}
 		cancel()
 		want := announce.Ambiguous
