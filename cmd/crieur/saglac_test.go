@@ -9,10 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/broadcast"
 )
 
 // saglacEvent is an event as the website of SagLac IO keeps it.
@@ -129,19 +132,32 @@ func TestSagLac(t *testing.T) {
 	ctx := context.Background()
 	for _, draft := range drafts {
 		title := draft.Texts["fr"].Title
-		previews, err := d.Preview(ctx, draft)
+		both := draft // in two languages, with the same words of the author's
+		both.Texts = map[announce.Language]announce.Text{"fr": draft.Texts["fr"], "en": draft.Texts["fr"]}
+		previews, err := d.Preview(ctx, both)
 		if err != nil {
 			t.Errorf("%s: %v", title, err)
 			continue
 		}
+		english := both
+		english.Default = "en"
+		more, err := d.Preview(ctx, english)
+		if err != nil {
+			t.Errorf("%s: %v", title, err)
+			continue
+		}
+		previews = append(previews, more...)
+		whole := wordsOf(draft)
+		when, _ := announce.ParseWhen(draft.Event.StartsAt, draft.TimeZone)
 		for _, p := range previews {
 			if len(p.Faults) > 0 {
 				t.Errorf("%s on %s: %v", title, p.Channel, p.Faults)
 			}
-			when, _ := announce.ParseWhen(draft.Event.StartsAt, draft.TimeZone)
-			day, hour := when.In().Format("2"), when.In().Format("15")
-			if p.Channel != "feed" && (!strings.Contains(p.Text+p.Subject, day) || !strings.Contains(p.Text, hour)) {
-				t.Errorf("%s on %s: no date in\n%s", title, p.Channel, p.Text)
+			if p.Part == 0 && !dated(p, when.In()) {
+				t.Errorf("%s on %s in %s: no date in\n%s", title, p.Channel, p.Language, p.Text)
+			}
+			for _, cut := range cuts(p.Text, whole) {
+				t.Errorf("%s on %s: %q is cut\n%s", title, p.Channel, cut, p.Text)
 			}
 		}
 	}
@@ -189,6 +205,58 @@ func TestSagLac(t *testing.T) {
 			t.Errorf("%q reached %d of 3 people", title, len(to))
 		}
 	}
+}
+
+// dated reports whether a text says when: the day, the month and the hour, as its language does.
+func dated(p broadcast.Preview, when time.Time) bool {
+	text := strings.ToLower(plain(p.Text + " " + p.Subject))
+	french := []string{"janv", "févr", "mars", "avr", "mai", "juin", "juill", "août", "sept", "oct", "nov", "déc"}
+	month, clock := french[when.Month()-1], when.Format("15 h")
+	if p.Language.Base() == "en" {
+		month, clock = strings.ToLower(when.Format("Jan")), when.Format("3")
+		if when.Minute() != 0 {
+			clock = when.Format("3:04")
+		}
+	}
+	return strings.Contains(text, when.Format("2")) && strings.Contains(text, month) && strings.Contains(text, clock)
+}
+
+// wordsOf are the words of an announcement's author, addresses among them.
+func wordsOf(d announce.Draft) map[string]bool {
+	words := map[string]bool{}
+	add := func(texts ...string) {
+		for _, s := range texts {
+			for _, w := range strings.FieldsFunc(plain(s), notOfAWord) {
+				words[w] = true
+			}
+		}
+	}
+	for _, x := range d.Texts {
+		add(x.Title, x.Body)
+	}
+	for _, x := range d.Event.Talks {
+		add(x.Title, x.Abstract)
+	}
+	return words
+}
+
+func notOfAWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '\'' }
+
+// cuts are the words before an ellipsis that nobody wrote: words that were cut.
+func cuts(text string, whole map[string]bool) (bad []string) {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError) {
+		return []string{"a character"}
+	}
+	for part := range strings.SplitSeq(plain(text), "…") {
+		fields := strings.FieldsFunc(part, notOfAWord)
+		if len(fields) == 0 || !strings.HasPrefix(plain(text), part+"…") && !strings.Contains(plain(text), part+"…") {
+			continue
+		}
+		if last := fields[len(fields)-1]; !whole[last] {
+			bad = append(bad, last)
+		}
+	}
+	return bad
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
