@@ -65,8 +65,10 @@ func pixel() []byte {
 	return []byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;")
 }
 
+func asItIs(s string) string { return s }
+
 // built publishes the traps and lets the site's own program build what was committed. It returns the folder of the result.
-func built(t *testing.T, change func(*Config), site map[string]string, command ...string) string {
+func built(t *testing.T, change func(*Config), edit func(string) string, site map[string]string, command ...string) string {
 	t.Helper()
 	p, platform := open(t, change)
 	platform.Commit(site)
@@ -82,7 +84,7 @@ func built(t *testing.T, change func(*Config), site map[string]string, command .
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(edit(text)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +160,7 @@ func TestHugoShowsItLiterally(t *testing.T) {
 	if *hugoCommand == "" {
 		t.Skip("NOT RUN: no -hugo (see .ci/servers/hugo/run.sh)")
 	}
-	dir := built(t, func(*Config) {}, map[string]string{
+	dir := built(t, func(*Config) {}, asItIs, map[string]string{
 		"hugo.toml":                    "",
 		"config.toml":                  "baseURL = 'https://example.org/'\ndefaultContentLanguage = 'fr'\nenableEmoji = true\ndisableKinds = ['RSS']\n[markup.goldmark.extensions]\ntypographer = false\n[markup.goldmark.parser.attribute]\nblock = true\n[languages.fr]\n[languages.en]\n",
 		"layouts/_default/single.html": fmt.Sprintf(plainPage, "{{ .Title }}", "{{ .Content }}"),
@@ -190,16 +192,21 @@ func TestJekyllShowsItLiterally(t *testing.T) {
 		"_layouts/post.html": fmt.Sprintf(plainPage, "{{ page.title | escape }}", "{{ content }}"),
 		"index.html":         "---\n---\n{% for p in site.posts %}{{ p.url }} {{ p.excerpt }}{% endfor %}\n",
 	}
-	dir := built(t, func(c *Config) { c.Layout = "jekyll" }, site, *jekyllCommand, "build", "--quiet", "--trace")
-	pages, err := filepath.Glob(filepath.Join(dir, "_site/posts/*/index.html"))
-	if err != nil || len(pages) != 1 {
-		t.Fatalf("pages: %v, %v", pages, err)
-	}
-	shows(t, pages[0])
-	if _, pictures := seen(t, pages[0]); len(pictures) == 1 {
-		if _, err := os.Stat(filepath.Join(dir, "_site", filepath.FromSlash(pictures[0]))); err != nil {
-			t.Errorf("the picture is not on the site: %v", err)
-		}
+	older := func(s string) string { return strings.Replace(s, "render_with_liquid: false\n", "", 1) } // which Jekyll 3 does not know
+	for name, edit := range map[string]func(string) string{"4": asItIs, "3": older} {
+		t.Run("as Jekyll "+name, func(t *testing.T) {
+			dir := built(t, func(c *Config) { c.Layout = "jekyll" }, edit, site, *jekyllCommand, "build", "--quiet", "--trace")
+			pages, err := filepath.Glob(filepath.Join(dir, "_site/posts/*/index.html"))
+			if err != nil || len(pages) != 1 {
+				t.Fatalf("pages: %v, %v", pages, err)
+			}
+			shows(t, pages[0])
+			if _, pictures := seen(t, pages[0]); len(pictures) == 1 {
+				if _, err := os.Stat(filepath.Join(dir, "_site", filepath.FromSlash(pictures[0]))); err != nil {
+					t.Errorf("the picture is not on the site: %v", err)
+				}
+			}
+		})
 	}
 	t.Log("built with Jekyll")
 }
@@ -216,7 +223,7 @@ func TestEleventyShowsItLiterally(t *testing.T) {
 		"README.md":               "",
 		"content/posts/_index.md": "",
 	}
-	dir := built(t, func(c *Config) { c.Layout = "eleventy" }, site, *eleventyCommand, "--quiet")
+	dir := built(t, func(c *Config) { c.Layout = "eleventy" }, asItIs, site, *eleventyCommand, "--quiet")
 	pages, err := filepath.Glob(filepath.Join(dir, "_site/posts/*/index.html"))
 	if err != nil || len(pages) != 1 {
 		t.Fatalf("pages: %v, %v", pages, err)

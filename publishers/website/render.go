@@ -158,7 +158,7 @@ func (l *layout) images(m announce.Message, called string) ([]image, error) {
 	}
 	var out []image
 	for i, x := range m.Images {
-		to := image{Name: called, Folder: l.folder, Number: i + 1, Extension: extension(x.Type), Alt: strings.Join(strings.Fields(x.Alt), " "), Width: x.Width, Height: x.Height}
+		to := image{Name: called, Folder: l.folder, Number: i + 1, Extension: suffixOf(x.Type), Alt: strings.Join(strings.Fields(x.Alt), " "), Width: x.Width, Height: x.Height}
 		var err error
 		if to.Path, to.Address, err = l.place(l.image, to, m.Announcement); err != nil {
 			return nil, err
@@ -170,7 +170,7 @@ func (l *layout) images(m announce.Message, called string) ([]image, error) {
 	return out, nil
 }
 
-func extension(media string) string {
+func suffixOf(media string) string {
 	switch media {
 	case "image/jpeg":
 		return ".jpg"
