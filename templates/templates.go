@@ -15,7 +15,7 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-//go:embed default email feed short slack
+//go:embed default email feed googlechat ntfy short slack teams
 var builtin embed.FS
 
 // Set is every template, parsed. Safe for concurrent use.

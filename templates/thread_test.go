@@ -89,7 +89,12 @@ func TestLanguagesTogether(t *testing.T) {
 			}
 		}
 	}
-	_, err := set(t).Render(Request{Account: "mastodon", Language: "fr", Also: []announce.Language{"en"}, Announcement: a, Site: community(),
+	m, err := first(set(t).Render(Request{Account: "slack", Language: "fr", Also: []announce.Language{"en"}, Announcement: a, Site: community(),
+		Limits: announce.Limits{Links: true, Markdown: true}}))
+	if err != nil || !strings.Contains(m.Text, "**October meetup: Rust, Git and pizza**") || strings.Contains(m.Text, "Soirée d’octobre") {
+		t.Errorf("%v\n%s", err, m.Text)
+	}
+	_, err = set(t).Render(Request{Account: "mastodon", Language: "fr", Also: []announce.Language{"en"}, Announcement: a, Site: community(),
 		Limits: announce.Limits{Text: 120, Short: true, Links: true}})
 	if err == nil || !strings.Contains(err.Error(), "is too long for mastodon") {
 		t.Errorf("%v", err)

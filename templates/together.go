@@ -20,7 +20,18 @@ func (s *Set) together(r Request, languages []announce.Language, versions []anno
 	for _, v := range versions {
 		texts = append(texts, v.Text)
 	}
-	join := func() string { return strings.Join(texts, divider) }
+	words := pen{markup: markup{r.Limits.Markdown, r.Limits.Links}, read: s.read}
+	join := func() string {
+		out := texts[0]
+		for i, text := range texts[1:] {
+			out += divider
+			if title := words.words(versions[i+1].Subject); !strings.Contains(text, title) {
+				out += words.strong(title) + "\n\n" // the channel shows only the first one's title by itself
+			}
+			out += text
+		}
+		return out
+	}
 	limit := r.Limits.Text
 	if limit <= 0 || measure(join()) <= limit {
 		return join(), nil
