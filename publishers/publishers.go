@@ -16,6 +16,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/assisted"
+	"github.com/crieur/crieur/publishers/bluesky"
 	"github.com/crieur/crieur/publishers/discord"
 	"github.com/crieur/crieur/publishers/email"
 	"github.com/crieur/crieur/publishers/facebook"
@@ -52,6 +53,7 @@ func list() []channel {
 		define("mattermost", func(c mattermost.Config, d Deps) (announce.Publisher, error) { return mattermost.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
 		define("mastodon", func(c mastodon.Config, d Deps) (announce.Publisher, error) { return mastodon.New(c, d.Site) }),
+		define("bluesky", func(c bluesky.Config, d Deps) (announce.Publisher, error) { return bluesky.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
 		define("linkedin", func(c linkedin.Config, d Deps) (announce.Publisher, error) { return linkedin.New(c, d.Site) }),
 		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
