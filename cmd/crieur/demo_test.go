@@ -469,3 +469,40 @@ func unfold(raw, name string) string {
 	}
 	return out
 }
+
+// A platform that answers nobody delays no other: everything else is out while it is still being called.
+func TestSlowPlatformDelaysNobody(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	ctx := context.Background()
+	d.world.Platform("mastodon").Script().Push(sim.Fault{Kind: sim.Hang, OnlyMethod: "POST", OnlyPath: "/statuses"})
+	a, _, err := d.Submit(ctx, numbered(1), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		st, err := d.Status(ctx, a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others, hangs := 0, false
+		for _, r := range st.Deliveries {
+			switch {
+			case r.Channel == "mastodon":
+				hangs = r.State == announce.CallingNow
+			case r.State == announce.Published:
+				others++
+			}
+		}
+		if hangs && others == len(st.Deliveries)-1 && st.People[0].Counts[announce.Published] == st.People[0].Planned {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("mastodon hangs: %v, %d others are out: %+v", hangs, others, st)
+		}
+	}
+	d.world.Platform("mastodon").Script().Release()
+	if st := d.settle(t, a.ID); st.State != broadcast.Published || live(d.world, "mastodon", 1) != 1 {
+		t.Errorf("%+v", st)
+	}
+}

@@ -48,12 +48,12 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 	now := s.Store.Now()
 	switch a.settling(c.Delivery, now) {
 	case repeat:
-		// What is too late or not wanted any more is not published by a repeat; a channel with stable objects may repeat
-		// what is not wanted, for it then takes the same object away.
+		// What is too late or not wanted any more is not published by a repeat. What is not wanted is repeated all the same
+		// where objects are stable, or where nobody can look: it is then known to be there, and taken away.
 		why := ""
 		if c.Delivery.Calling == announce.Publish {
 			why = s.late(calls, c.Delivery, h)
-			if why == "" && !c.Delivery.Wanted && a.Idempotent != announce.Forever {
+			if why == "" && !c.Delivery.Wanted && a.Idempotent != announce.Forever && a.Find {
 				why = "it was retracted"
 			}
 		}
