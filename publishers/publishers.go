@@ -33,6 +33,7 @@ import (
 	"github.com/crieur/crieur/publishers/telegram"
 	"github.com/crieur/crieur/publishers/twitter"
 	"github.com/crieur/crieur/publishers/webhook"
+	"github.com/crieur/crieur/publishers/zulip"
 )
 
 // Deps are what channels need beside their configuration.
@@ -51,6 +52,7 @@ func list() []channel {
 		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
 		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }),
 		define("mattermost", func(c mattermost.Config, d Deps) (announce.Publisher, error) { return mattermost.New(c, d.Site) }),
+		define("zulip", func(c zulip.Config, d Deps) (announce.Publisher, error) { return zulip.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
 		define("mastodon", func(c mastodon.Config, d Deps) (announce.Publisher, error) { return mastodon.New(c, d.Site) }),
 		define("bluesky", func(c bluesky.Config, d Deps) (announce.Publisher, error) { return bluesky.New(c, d.Site) }),
