@@ -78,6 +78,7 @@ type told struct {
 	Request
 	language announce.Language
 	text     announce.Text
+	summary  string // the author's, or the first sentences of the body
 	body     source
 	read     *reader
 	zones    *zones
@@ -124,20 +125,12 @@ func (p pen) prose(s string) any {
 	return text
 }
 
-// summary is the author's, or the first sentences of the body.
-func (t told) summary() string {
-	if t.text.Summary != "" {
-		return oneLine(t.text.Summary)
-	}
-	return t.body.lead(summaryLength)
-}
-
 // page tells the announcement with a pen. Body, Lead and Subject are left to the caller.
 func (t told) page(p pen) page {
 	a := t.Announcement
 	out := page{
 		Kind: string(kindOf(a)), Language: string(t.language), Account: t.Account, Channel: announce.Channel(t.Account),
-		Title: p.words(t.text.Title), Summary: p.words(t.summary()),
+		Title: p.words(t.text.Title), Summary: p.words(t.summary),
 		Topics: a.Topics, Hashtags: t.tags(), Created: a.Created, Updated: a.Updated,
 		Site: announce.Site{Name: p.words(t.Site.Name), URL: p.address(t.Site.URL), Postal: p.words(t.Site.Postal), Zone: t.Site.Zone, Languages: t.Site.Languages},
 	}

@@ -15,7 +15,7 @@ import (
 // version tells the announcement in one of its languages; rest is what had no room in a text that may go on in a thread.
 func (s *Set) version(r Request, want announce.Language) (v announce.Version, rest prose, err error) {
 	t := s.tell(r, want)
-	v = announce.Version{Language: t.language, Summary: t.summary()}
+	v = announce.Version{Language: t.language, Summary: t.summary}
 	u := use{r.Account, kindOf(r.Announcement), t.language, r.Limits.Markdown, r.Limits.Short}
 	texts, err := s.textOf(u)
 	if err != nil {
@@ -105,6 +105,9 @@ func (s *Set) tell(r Request, want announce.Language) told {
 		}
 	}
 	t.text, t.body, t.pictures = text, s.read.parse(text.Body), pictures(a, language, r.Limits)
+	if t.summary = oneLine(text.Summary); t.summary == "" {
+		t.summary = t.body.lead(summaryLength)
+	}
 	return t
 }
 
@@ -175,8 +178,13 @@ const lineBreak = "\x1f"
 
 // tidy leaves at most one empty line between lines, none around the text, and no blanks at the end of a line.
 func tidy(s string) string {
-	s = lineEnds.ReplaceAllString(s, "\n")
-	s = strings.TrimSpace(emptyLines.ReplaceAllString(s, "\n\n"))
+	if strings.Contains(s, " \n") || strings.Contains(s, "\t\n") {
+		s = lineEnds.ReplaceAllString(s, "\n")
+	}
+	if strings.Contains(s, "\n\n\n") {
+		s = emptyLines.ReplaceAllString(s, "\n\n")
+	}
+	s = strings.TrimSpace(s)
 	if strings.Contains(s, lineBreak) {
 		s = strings.NewReplacer(lineBreak+"\n\n", "\n\n", lineBreak+"\n", "\\\n", lineBreak, "").Replace(s)
 	}
