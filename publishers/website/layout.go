@@ -235,8 +235,8 @@ func (l *layout) try() error {
 		} else if path.Ext(file) != ".yml" && path.Ext(file) != ".yaml" {
 			continue
 		}
-		var any map[string]any
-		if err := yaml.Unmarshal(head, &any); err != nil {
+		var data map[string]any
+		if err := yaml.Unmarshal(head, &data); err != nil {
 			return fmt.Errorf("file.txt: is not YAML with a title such as %q: write {{yaml .Title}}: %w", sample().Subject, err)
 		}
 	}

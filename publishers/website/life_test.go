@@ -219,10 +219,10 @@ func TestNewPlacesAndPeople(t *testing.T) {
 	if got, want := files["data/locations/lexode_cafe.yml"], "id: lexode_cafe\nname: 'L’Exode Café'\naddress: '960, avenue du Pont Sud, Alma'\nurl: 'https://example.org/exode'\n"; got != want {
 		t.Errorf("the new place is %q", got)
 	}
-	if got, want := files["data/authors/bob.yml"], "id: bob\nname: Bob\ntwitter: bob\n"; got != want {
+	if got, want := files["data/authors/bobby.yml"], "id: bobby\nname: Bob\ntwitter: bob\n"; got != want {
 		t.Errorf("the new speaker is %q", got)
 	}
-	if text := files[strings.Fields(r.ID)[1]]; !strings.Contains(text, "- authors:\n  - ada\n  - bob\n") || !strings.Contains(text, "\nlocation: lexode_cafe\n") {
+	if text := files[strings.Fields(r.ID)[1]]; !strings.Contains(text, "- authors:\n  - ada\n  - bobby\n") || !strings.Contains(text, "\nlocation: lexode_cafe\n") {
 		t.Errorf("the event is\n%s", text)
 	}
 	commits := len(platform.Log(websitetest.Branch))
@@ -231,7 +231,7 @@ func TestNewPlacesAndPeople(t *testing.T) {
 	if len(platform.Log(websitetest.Branch)) != commits+1 || !strings.Contains(platform.Files(websitetest.Branch)["data/locations/lexode_cafe.yml"], "map: here") {
 		t.Error("what somebody wrote about the place is lost")
 	}
-	if err := p.Retract(t.Context(), r); err != nil || platform.Files(websitetest.Branch)["data/authors/bob.yml"] == "" {
+	if err := p.Retract(t.Context(), r); err != nil || platform.Files(websitetest.Branch)["data/authors/bobby.yml"] == "" {
 		t.Errorf("places and speakers stay when an event goes: %v", err)
 	}
 }

@@ -63,7 +63,9 @@ type place struct{ ID, Name, Address, URL string }
 
 type talk struct {
 	Title       string
-	Description string // plain
+	Description string // Markdown as it was written, without HTML
+	Twitter     string // of the only speaker, likewise Website
+	Website     string
 	Speakers    []speaker
 }
 
@@ -160,6 +162,9 @@ func (l *layout) proposal(m announce.Message) string {
 	return strings.Join(parts, "-")
 }
 
+// withoutHTML is for Markdown that the site's own pages will read.
+var withoutHTML = strings.NewReplacer("<", "&lt;", "{{%", "{{&#37;", "\r\n", "\n")
+
 var eventbrite = regexp.MustCompile(`(?:^|[/-])(\d{9,15})/?$`)
 
 func (l *layout) event(m announce.Message) *event {
@@ -191,9 +196,12 @@ func (l *layout) event(m announce.Message) *event {
 		out.Venue = &place{ID: "online", Name: "En ligne / Online"}
 	}
 	for _, t := range e.Talks {
-		to := talk{Title: t.Title, Description: markup.Plain(l.read.Read(t.Abstract))}
+		to := talk{Title: t.Title, Description: withoutHTML.Replace(strings.TrimSpace(t.Abstract))}
 		for _, s := range t.Speakers {
 			to.Speakers = append(to.Speakers, speaker{ID: underscored(s.Name), Name: s.Name, URL: s.URL, Twitter: s.Handles["twitter"], handle: s.Handles[name]})
+		}
+		if len(to.Speakers) == 1 {
+			to.Twitter, to.Website = to.Speakers[0].Twitter, to.Speakers[0].URL
 		}
 		out.Talks = append(out.Talks, to)
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/crieur/crieur/internal/announce"
 )
 
@@ -268,94 +266,4 @@ func (l *layout) look(v view) (*announce.Finding, error) {
 		}
 	}
 	return &announce.Finding{What: "The repository has no configuration of " + l.kind + " at its root.", Do: "Check REPOSITORY, BRANCH and LAYOUT, and FOLDER if the site is in a folder of its own."}, nil
-}
-
-// refer gives the event's place and speakers the IDs that the site's data files have for them, and adds files for those
-// it does not know yet.
-func (l *layout) refer(v view, e *event, add map[string][]byte) error {
-	if e.Venue != nil {
-		known, err := l.known(v, l.locations)
-		if err != nil {
-			return err
-		}
-		e.Venue.ID = known.id(e.Venue.ID, "", e.Venue.Name)
-		if err := known.add(l.locations, e.Venue.ID, add, "name", e.Venue.Name, "address", e.Venue.Address, "url", e.Venue.URL); err != nil {
-			return err
-		}
-	}
-	known, err := l.known(v, l.speakers)
-	if err != nil {
-		return err
-	}
-	for i := range e.Talks {
-		for k := range e.Talks[i].Speakers {
-			s := &e.Talks[i].Speakers[k]
-			s.ID = known.id(s.ID, s.handle, s.Name)
-			if err := known.add(l.speakers, s.ID, add, "name", s.Name, "twitter", s.Twitter, "website", s.URL); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// directory is a folder of data files: names by ID. It is nil where the repository has no such folder.
-type directory map[string]string
-
-func (l *layout) known(v view, folder string) (directory, error) {
-	if folder == "" {
-		return nil, nil
-	}
-	entries, err := v.list(folder)
-	if err != nil || len(entries) == 0 {
-		return nil, err
-	}
-	out := directory{}
-	for _, x := range entries {
-		id, ok := strings.CutSuffix(x.Name, ".yml")
-		if !ok || !x.Mode.IsFile() {
-			continue
-		}
-		var record struct{ Name string }
-		_ = yaml.Unmarshal(v.read(x), &record) // a file that cannot be read still has its ID
-		out[id] = record.Name
-	}
-	return out, nil
-}
-
-// id is the one given if the site knows it, else the one of that name, else the proposed one.
-func (d directory) id(proposed, given, called string) string {
-	if _, ok := d[given]; ok {
-		return given
-	}
-	var same []string
-	for id, n := range d {
-		if strings.EqualFold(strings.TrimSpace(n), strings.TrimSpace(called)) {
-			same = append(same, id)
-		}
-	}
-	if len(same) > 0 {
-		return slices.Min(same)
-	}
-	return proposed
-}
-
-// add writes the data file of somebody or something new.
-func (d directory) add(folder, id string, to map[string][]byte, pairs ...string) error {
-	if _, there := d[id]; d == nil || there {
-		return nil
-	}
-	var out strings.Builder
-	for i, pairs := 0, append([]string{"id", id}, pairs...); i < len(pairs); i += 2 {
-		if pairs[i+1] == "" {
-			continue
-		}
-		value, err := encodeYAML(pairs[i+1])
-		if err != nil {
-			return err
-		}
-		out.WriteString(pairs[i] + ": " + value + "\n")
-	}
-	to[folder+"/"+id+".yml"] = []byte(out.String())
-	return nil
 }

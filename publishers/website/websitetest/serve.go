@@ -143,7 +143,7 @@ func (p *Platform) upload(in io.Reader, out io.Writer) error {
 		_ = e.Flush()
 	}
 	_ = e.Encodef("NAK\n")
-	_, err = packfile.NewEncoder(out, p.store, false).Encode(objects, 10)
+	_, err = packfile.NewEncoder(out, p.store, false).Encode(objects, 0)
 	return err
 }
 
