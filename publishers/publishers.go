@@ -33,6 +33,7 @@ import (
 	"github.com/crieur/crieur/publishers/telegram"
 	"github.com/crieur/crieur/publishers/twitter"
 	"github.com/crieur/crieur/publishers/webhook"
+	"github.com/crieur/crieur/publishers/website"
 	"github.com/crieur/crieur/publishers/zulip"
 )
 
@@ -46,6 +47,7 @@ type Deps struct {
 func list() []channel {
 	return []channel{
 		define("feed", func(c feed.Config, d Deps) (announce.Publisher, error) { return feed.New(c, d.Site, d.Shelf) }),
+		define("website", func(c website.Config, d Deps) (announce.Publisher, error) { return website.New(c, d.Site) }),
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
 		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
 		define("discord", func(c discord.Config, d Deps) (announce.Publisher, error) { return discord.New(c, d.Site) }),
