@@ -34,6 +34,11 @@ func (s *Set) Card(r Request) Card {
 	if where != "" {
 		c.Lines = append(c.Lines, where)
 	}
-	c.Alt = strings.Join(append([]string{c.Title}, c.Lines...), ". ") + "."
+	for _, said := range append([]string{c.Title}, c.Lines...) {
+		if c.Alt += said + " "; !strings.ContainsAny(said[max(0, len(said)-1):], ".!?") && !strings.HasSuffix(said, "…") {
+			c.Alt = strings.TrimSuffix(c.Alt, " ") + ". "
+		}
+	}
+	c.Alt = strings.TrimSpace(c.Alt)
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/crieur/crieur/publishers/assisted/assistedtest"
+	"github.com/crieur/crieur/publishers/bluesky/blueskytest"
 	"github.com/crieur/crieur/publishers/discord/discordtest"
 	"github.com/crieur/crieur/publishers/email/emailtest"
 	"github.com/crieur/crieur/publishers/facebook/facebooktest"
@@ -25,6 +26,7 @@ import (
 	"github.com/crieur/crieur/publishers/telegram/telegramtest"
 	"github.com/crieur/crieur/publishers/twitter/twittertest"
 	"github.com/crieur/crieur/publishers/webhook/webhooktest"
+	"github.com/crieur/crieur/publishers/zulip/zuliptest"
 )
 
 // list names every account of the world, in the order in which people read them. A new channel is one line here.
@@ -38,10 +40,12 @@ func list() []entry {
 		{"telegram", "Telegram", "", func() sim.Platform { return telegramtest.New() }},
 		{"matrix", "Matrix", "", func() sim.Platform { return matrixtest.New() }},
 		{"mattermost", "Mattermost", "", func() sim.Platform { return mattermosttest.New() }},
+		{"zulip", "Zulip", "", func() sim.Platform { return zuliptest.New() }},
 		{"googlechat", "Google Chat", "", func() sim.Platform { return googlechattest.New() }},
 		{"teams", "Teams", "", func() sim.Platform { return teamstest.New() }},
 		{"twitter", "X (Twitter)", "", func() sim.Platform { return twittertest.New() }},
 		{"mastodon", "Mastodon", "", func() sim.Platform { return mastodontest.New() }},
+		{"bluesky", "Bluesky", "", func() sim.Platform { return blueskytest.New() }},
 		{"facebook", "Facebook", "", func() sim.Platform { return facebooktest.New() }},
 		{"linkedin", "LinkedIn", "", func() sim.Platform { return linkedintest.New() }},
 		{"ntfy", "ntfy", "", func() sim.Platform { return ntfytest.New() }},
