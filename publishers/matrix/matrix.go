@@ -93,11 +93,7 @@ func (p *publisher) Limits() announce.Limits {
 // Publish posts the message once. Before it does it looks whether the message is there already: homeservers forget the
 // transaction ID of a lost call when they start anew or the account gets another token.
 func (p *publisher) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
-	since := m.Date
-	if since.IsZero() {
-		since = time.Now().Add(-time.Hour)
-	}
-	if r, there, err := p.Find(ctx, m, since); err != nil || there {
+	if r, there, err := p.Find(ctx, m, time.Now().Add(-window)); err != nil || there {
 		return r, err
 	}
 	h, err := p.where(ctx)

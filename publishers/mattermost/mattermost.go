@@ -72,10 +72,12 @@ var (
 
 func (b *bot) Name() string { return name }
 
-// Limits: a call with the same pending_post_id is recognised for 30 seconds.
+// window is how long the server surely knows a pending_post_id: it keeps it for 30 seconds.
+const window = 20 * time.Second
+
 func (b *bot) Limits() announce.Limits {
 	l := limits(b.reader)
-	l.Idempotent = 20 * time.Second
+	l.Idempotent = window
 	return l
 }
 
@@ -96,11 +98,7 @@ func (b *bot) receipt(p post) announce.Receipt {
 // Publish posts the message once. Before it does it looks whether the message is there already: a server that starts
 // anew, or another one of the same cluster, does not know the pending_post_id of a lost call.
 func (b *bot) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
-	since := m.Date
-	if since.IsZero() {
-		since = time.Now().Add(-time.Hour)
-	}
-	if r, there, err := b.Find(ctx, m, since); err != nil || there {
+	if r, there, err := b.Find(ctx, m, time.Now().Add(-window)); err != nil || there {
 		return r, err
 	}
 	files, err := b.upload(ctx, m.Images)
