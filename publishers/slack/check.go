@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -24,13 +25,17 @@ func (b *bot) Check(ctx context.Context) (announce.Report, error) {
 	if who.BotID == "" {
 		r.Findings = append(r.Findings, announce.Finding{What: "the token belongs to a person, so posts appear under that name", Do: "use the Bot User OAuth Token (xoxb-...) of your Slack app"})
 	}
-	scopes := strings.FieldsFunc(x.Header().Get("X-Oauth-Scopes"), func(r rune) bool { return r == ',' || r == ' ' })
-	has := func(scope string) bool { return slices.Contains(scopes, scope) }
+	granted := scopes(x.Header())
+	has := func(scope string) bool { return slices.Contains(granted, scope) }
 	lacks := func(severe bool, scope, what string) {
 		r.Findings = append(r.Findings, announce.Finding{Severe: severe, What: "the scope " + scope + " is missing: " + what, Do: "add it under OAuth & Permissions of your Slack app, then install the app again"})
 	}
 	if !has("chat:write") {
 		lacks(true, "chat:write", "nothing can be posted")
+	}
+	if !has(filesWrite) || !has(filesRead) {
+		missing := slices.DeleteFunc([]string{filesWrite, filesRead}, has)
+		lacks(false, strings.Join(missing, " and "), "pictures cannot be uploaded; one without a public address that Slack can read is replaced by its text alternative")
 	}
 	c, err := b.conversation(ctx)
 	var e *announce.Error
@@ -54,6 +59,14 @@ func (b *bot) Check(ctx context.Context) (announce.Report, error) {
 		lacks(false, history, "after a lost connection nobody but a person can tell whether a post appeared")
 	}
 	return r, nil
+}
+
+// What pictures take: to upload them, and to learn when they can be shown.
+const filesWrite, filesRead = "files:write", "files:read"
+
+// scopes are the rights of the token, as every answer says them.
+func scopes(h http.Header) []string {
+	return strings.FieldsFunc(h.Get("X-Oauth-Scopes"), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func member(r *announce.Report, c *slackgo.Channel, user string, anywhere bool) {

@@ -1,8 +1,10 @@
 package slack
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
 	slackgo "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackutilsx"
@@ -22,6 +24,8 @@ const (
 	mostLink    = 3000
 )
 
+const patience = 2 * time.Minute // pictures are uploaded and looked into before a post is made
+
 // post is a message as Slack takes it.
 type post struct {
 	blocks   []slackgo.Block
@@ -32,11 +36,13 @@ type post struct {
 func limits(p parser.Parser) announce.Limits {
 	return announce.Limits{
 		Text: maxText, Links: true, Markdown: true, Images: maxImages, Alt: maxAlt, Pace: pace,
+		Picture: announce.PictureLimits{Bytes: 4_000_000, Side: 2048},
 		Measure: func(s string) int { return measure(translate(p, s, "")) },
 	}
 }
 
-func compose(p parser.Parser, m announce.Message) post {
+// compose makes the post, with each picture of m as show says.
+func compose(p parser.Parser, m announce.Message, show []shown) post {
 	var blocks []slackgo.Block
 	title := strings.TrimSpace(m.Subject)
 	if title != "" {
@@ -49,17 +55,16 @@ func compose(p parser.Parser, m announce.Message) post {
 	}
 	body := translate(p, m.Text, title)
 	blocks = append(blocks, body...)
-	for _, i := range m.Images {
-		if alt := strings.TrimSpace(i.Alt); i.URL == "" {
-			// An uploaded picture has no address that Slack could show: its words stand for it.
-			if alt != "" {
-				blocks = append(blocks, rich(slackgo.NewRichTextSectionTextElement(in(m.Language, "Image\u00a0: ", "Picture: ")+alt, &style{Italic: true})))
-			}
-		} else {
-			if alt == "" {
-				alt = title
-			}
-			blocks = append(blocks, slackgo.NewImageBlock(i.URL, clip(alt, 2000), "", nil))
+	for i, picture := range m.Images {
+		alt := strings.TrimSpace(picture.Alt)
+		label := clip(cmp.Or(alt, title, "Image"), 2000)
+		switch s := show[i]; {
+		case s.file != "":
+			blocks = append(blocks, slackgo.NewImageBlockSlackFile(&slackgo.SlackFileObject{ID: s.file}, label, "", nil))
+		case s.address != "":
+			blocks = append(blocks, slackgo.NewImageBlock(s.address, label, "", nil))
+		case alt != "":
+			blocks = append(blocks, rich(slackgo.NewRichTextSectionTextElement(in(m.Language, "Image\u00a0: ", "Picture: ")+alt, &style{Italic: true})))
 		}
 	}
 	if m.Link != "" && units(m.Link) <= mostLink && !strings.Contains(m.Text, m.Link) && !pointsTo(body, m.Link) {

@@ -55,6 +55,7 @@ func New(c Config, _ announce.Site) (announce.Publisher, error) {
 		api:      slackgo.New(c.Token.Reveal(), slackgo.OptionAPIURL(client.Base()+"/"), slackgo.OptionHTTPClient(client.HTTP())),
 		channel:  c.Channel,
 		markdown: newMarkdown(),
+		asksFor:  asksFor,
 	}, nil
 }
 
@@ -64,6 +65,7 @@ type bot struct {
 	api      *slackgo.Client
 	channel  string
 	markdown parser.Parser
+	asksFor  time.Duration // how long Slack is given to look into uploaded pictures
 }
 
 var (
@@ -75,21 +77,29 @@ var (
 
 func (b *bot) Name() string { return name }
 
-func (b *bot) Limits() announce.Limits { return limits(b.markdown) }
+func (b *bot) Limits() announce.Limits {
+	l := limits(b.markdown)
+	l.Patience = patience
+	return l
+}
 
 // eventType names the metadata by which a post is found again.
 const eventType = "crieur_announcement"
 
-// Publish posts the message once. The address in the receipt is asked for afterwards; without an answer it stays empty.
+// Publish posts the message once, when its pictures are where Slack can show them; it never fails because Slack does not
+// want a picture. The address in the receipt is asked for afterwards; without an answer it stays empty.
 func (b *bot) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
-	p := compose(b.markdown, m)
-	watched, x := rest.Watch(ctx)
-	channel, ts, err := b.api.PostMessageContext(watched, b.channel,
-		slackgo.MsgOptionText(p.fallback, false), slackgo.MsgOptionBlocks(p.blocks...), slackgo.MsgOptionDisableMarkdown(),
-		slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl(),
-		slackgo.MsgOptionMetadata(slackgo.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"delivery_id": m.Key}}),
-	)
-	if err := b.client.Judge(x, err, true, classify(true, false)); err != nil {
+	var channel, ts string
+	err := b.illustrated(ctx, m, func(ctx context.Context, p post) (err error) {
+		watched, x := rest.Watch(ctx)
+		channel, ts, err = b.api.PostMessageContext(watched, b.channel,
+			slackgo.MsgOptionText(p.fallback, false), slackgo.MsgOptionBlocks(p.blocks...), slackgo.MsgOptionDisableMarkdown(),
+			slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl(),
+			slackgo.MsgOptionMetadata(slackgo.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"delivery_id": m.Key}}),
+		)
+		return b.client.Judge(x, err, true, classify(true, false))
+	})
+	if err != nil {
 		return announce.Receipt{}, err
 	}
 	if channel == "" {
@@ -98,16 +108,18 @@ func (b *bot) Publish(ctx context.Context, m announce.Message) (announce.Receipt
 	return b.receipt(ctx, channel, ts), nil
 }
 
-// Amend edits the post in place. Its metadata stays.
+// Amend edits the post in place. Its metadata stays; its pictures are uploaded anew.
 func (b *bot) Amend(ctx context.Context, r announce.Receipt, m announce.Message) (announce.Receipt, error) {
 	channel, ts, err := split(r)
 	if err != nil {
 		return announce.Receipt{}, err
 	}
-	p := compose(b.markdown, m)
-	watched, x := rest.Watch(ctx)
-	_, _, _, err = b.api.UpdateMessageContext(watched, channel, ts, slackgo.MsgOptionText(p.fallback, false), slackgo.MsgOptionBlocks(p.blocks...), slackgo.MsgOptionDisableMarkdown())
-	if err := b.client.Judge(x, err, false, classify(false, channel != b.channel)); err != nil {
+	err = b.illustrated(ctx, m, func(ctx context.Context, p post) error {
+		watched, x := rest.Watch(ctx)
+		_, _, _, err := b.api.UpdateMessageContext(watched, channel, ts, slackgo.MsgOptionText(p.fallback, false), slackgo.MsgOptionBlocks(p.blocks...), slackgo.MsgOptionDisableMarkdown())
+		return b.client.Judge(x, err, false, classify(false, channel != b.channel))
+	})
+	if err != nil {
 		return announce.Receipt{}, err
 	}
 	return r, nil
@@ -217,15 +229,23 @@ func (w *webhook) Limits() announce.Limits { return limits(w.markdown) }
 // sent is the ID of every receipt: a webhook names no post.
 const sent = "sent"
 
-// Publish posts the message once.
+// Publish posts the message once, with the pictures that have a public address unless Slack refuses it so.
 func (w *webhook) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
-	p := compose(w.markdown, m)
+	show := addressed(m)
+	err := w.send(ctx, compose(w.markdown, m, show))
+	if errors.Is(err, errAddress) && withoutAddresses(show) {
+		err = w.send(ctx, compose(w.markdown, m, show))
+	}
+	if err != nil {
+		return announce.Receipt{}, err
+	}
+	return announce.Receipt{ID: sent, At: time.Now().UTC()}, nil
+}
+
+func (w *webhook) send(ctx context.Context, p post) error {
 	off := false
 	watched, x := rest.Watch(ctx)
 	err := slackgo.PostWebhookCustomHTTPContext(watched, w.address.Reveal(), w.client.HTTP(),
 		&slackgo.WebhookMessage{Text: p.fallback, Blocks: &slackgo.Blocks{BlockSet: p.blocks}, Parse: "none", UnfurlLinks: &off, UnfurlMedia: &off})
-	if err := w.client.Judge(x, err, true, classifyHook); err != nil {
-		return announce.Receipt{}, err
-	}
-	return announce.Receipt{ID: sent, At: time.Now().UTC()}, nil
+	return w.client.Judge(x, err, true, classifyHook)
 }

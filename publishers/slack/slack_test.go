@@ -3,6 +3,7 @@ package slack
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -41,7 +42,13 @@ func message(n int) announce.Message {
 	return announce.Message{
 		Key: fmt.Sprintf("01j%023d", n), Rev: 1, Language: "fr", Subject: fmt.Sprintf("Rencontre nᵒ %02d", n),
 		Text: fmt.Sprintf("**Mercredi %d octobre**, 18 h 30\n\nAu *café* : l’été, ça s’en vient ! 🎉", n), Link: fmt.Sprintf("https://example.org/%d", n),
+		Images: []announce.Picture{poster()},
 	}
+}
+
+// poster is a picture without a public address.
+func poster() announce.Picture {
+	return announce.Picture{Data: []byte("\x89PNG\r\n\x1a\n"), Type: "image/png", Alt: "L’affiche"}
 }
 
 func TestContract(t *testing.T) {
@@ -107,10 +114,12 @@ Bienvenue <!channel>, <!here>, <@U0CRIEUR>, <#C0ANNOUNCE|annonces> & @everyone !
 
 func TestGoldenRequests(t *testing.T) {
 	long := message(1)
+	plain := message(20)
+	plain.Images, long.Images = nil, nil
 	long.Language = "en"
 	long.Subject = strings.TrimSpace(strings.Repeat("A title that does not end ", 9))
 	long.Text = strings.Repeat("Été & <hiver>. ", 400)
-	for name, m := range map[string]announce.Message{"event.fr": gala(), "plain.fr": message(20), "long.en": long} {
+	for name, m := range map[string]announce.Message{"event.fr": gala(), "plain.fr": plain, "long.en": long} {
 		for _, webhook := range []bool{false, true} {
 			mode := map[bool]string{false: "bot", true: "webhook"}[webhook]
 			t.Run(name+"."+mode, func(t *testing.T) {
@@ -124,6 +133,13 @@ func TestGoldenRequests(t *testing.T) {
 				}
 				golden(t, name+"."+mode+".golden.json", []byte(post.Raw))
 				golden(t, name+"."+mode+".golden.html", []byte(post.HTML+"\n"))
+				if files := platform.Files(); len(files) > 0 {
+					list, err := json.MarshalIndent(files, "", "  ")
+					if err != nil {
+						t.Fatal(err)
+					}
+					golden(t, name+"."+mode+".files.golden.json", append(list, '\n'))
+				}
 			})
 		}
 	}
@@ -281,19 +297,27 @@ func TestConfig(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	with := func(scopes ...string) func(*slacktest.Workspace) {
+		return func(w *slacktest.Workspace) { w.Scopes = scopes }
+	}
 	for name, x := range map[string]struct {
 		change func(*slacktest.Workspace)
 		severe bool
 		say    []string
 	}{
-		"sound":                  {func(*slacktest.Workspace) {}, false, nil},
-		"a sound private":        {func(w *slacktest.Workspace) { w.Private = true }, false, nil},
-		"may not write":          {func(w *slacktest.Workspace) { w.Scopes = []string{"channels:read", "channels:history"} }, true, []string{"chat:write"}},
-		"may not look":           {func(w *slacktest.Workspace) { w.Scopes = []string{"chat:write", "channels:read"} }, false, []string{"channels:history"}},
-		"may not look (private)": {func(w *slacktest.Workspace) { w.Private = true; w.Scopes = []string{"chat:write", "groups:read"} }, false, []string{"groups:history"}},
-		"may not read":           {func(w *slacktest.Workspace) { w.Scopes = []string{"chat:write", "channels:history"} }, false, []string{"channels:read"}},
-		"outside":                {func(w *slacktest.Workspace) { w.Member = false }, true, []string{"/invite @crieur"}},
-		"outside, private":       {func(w *slacktest.Workspace) { w.Member, w.Private = false, true }, true, []string{"channel_not_found"}},
+		"sound":           {func(*slacktest.Workspace) {}, false, nil},
+		"a sound private": {func(w *slacktest.Workspace) { w.Private = true }, false, nil},
+		"may not write":   {with("channels:read", "channels:history", "files:write", "files:read"), true, []string{"chat:write"}},
+		"may not look":    {with("chat:write", "channels:read", "files:write", "files:read"), false, []string{"channels:history"}},
+		"may not look (private)": {func(w *slacktest.Workspace) {
+			w.Private = true
+			with("chat:write", "groups:read", "files:write", "files:read")(w)
+		}, false, []string{"groups:history"}},
+		"may not read":      {with("chat:write", "channels:history", "files:write", "files:read"), false, []string{"channels:read"}},
+		"may not upload":    {with("chat:write", "channels:read", "channels:history"), false, []string{"files:write and files:read"}},
+		"may not see files": {with("chat:write", "channels:read", "channels:history", "files:write"), false, []string{"scope files:read is"}},
+		"outside":           {func(w *slacktest.Workspace) { w.Member = false }, true, []string{"/invite @crieur"}},
+		"outside, private":  {func(w *slacktest.Workspace) { w.Member, w.Private = false, true }, true, []string{"channel_not_found"}},
 		"outside, allowed": {func(w *slacktest.Workspace) {
 			w.Member = false
 			w.Scopes = append(w.Scopes, "chat:write.public")

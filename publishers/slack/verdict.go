@@ -81,11 +81,15 @@ func classify(create, elsewhere bool) rest.Classifier {
 		case "no_text":
 			e.Field, e.Fault = "text", "Slack takes no post without a text: write one"
 		default:
-			if strings.HasPrefix(a.Error, "invalid_blocks") && strings.Contains(strings.Join(a.Metadata.Messages, " "), "/image_url") {
-				e.Field, e.Fault = "images", "Slack could not fetch a picture: it must be at a public address, as PNG, JPEG or GIF"
-				break
+			at := strings.Join(a.Metadata.Messages, " ")
+			switch blocks := strings.HasPrefix(a.Error, "invalid_blocks"); {
+			case blocks && strings.Contains(at, "/image_url"):
+				e.Field, e.Err, e.Fault = "images", errAddress, "Slack could not fetch a picture: it must be at a public address, as PNG, JPEG or GIF"
+			case blocks && strings.Contains(at, "/slack_file"):
+				e.Field, e.Err, e.Fault = "images", errFile, "Slack does not show a picture that was uploaded to it: leave the picture out, or give another"
+			default:
+				e.Fault = "Slack refuses the post: change it, or report this as a fault of the program"
 			}
-			e.Fault = "Slack refuses the post: change it, or report this as a fault of the program"
 		}
 		return e
 	}
@@ -106,6 +110,9 @@ func classifyHook(status int, header http.Header, body []byte) *announce.Error {
 	if plainWord(word) {
 		e.Status = word
 	}
+	if word == "invalid_blocks" {
+		e.Err = errAddress // the likeliest reason, and the answer names none
+	}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
 		e.Stop, e.Field, e.Fault = true, "", "the Slack webhook is gone or not allowed to post: make a new one, put its address in WEBHOOK, then resume the account"
@@ -114,6 +121,14 @@ func classifyHook(status int, header http.Header, body []byte) *announce.Error {
 		}
 	}
 	return e
+}
+
+// classifyUpload reads the answers of the place for a file's bytes: its status says all.
+func classifyUpload(status int, header http.Header, _ []byte) *announce.Error {
+	if status == http.StatusTooManyRequests {
+		return limited(header, "429")
+	}
+	return nil
 }
 
 func limited(header http.Header, status string) *announce.Error {

@@ -63,7 +63,7 @@ func TestTheTitleIsSaidOnce(t *testing.T) {
 		"Une soirée\nà Alma\n\nTexte":  2,
 		"- Une soirée\n\nEt la suite.": 2,
 	} {
-		p := compose(newMarkdown(), announce.Message{Subject: "Une soirée", Text: md})
+		p := compose(newMarkdown(), announce.Message{Subject: "Une soirée", Text: md}, nil)
 		if got := strings.Count(strings.ReplaceAll(p.fallback, " ", " "), "Une soirée"); got != want {
 			t.Errorf("%q: said %d times:\n%s", md, got, p.fallback)
 		}
@@ -87,7 +87,7 @@ func TestTheLinkIsGivenOnce(t *testing.T) {
 		{"> [là](<" + pumpkin + "/>)", pumpkin, false},
 		{"Texte", "", false},
 	} {
-		p := compose(newMarkdown(), announce.Message{Subject: "S", Text: x.md, Link: x.link, Language: "fr-CA"})
+		p := compose(newMarkdown(), announce.Message{Subject: "S", Text: x.md, Link: x.link, Language: "fr-CA"}, nil)
 		if got := strings.Contains(p.fallback, "En savoir plus"); got != x.more {
 			t.Errorf("%q:\n%s", x.md, p.fallback)
 		}
@@ -147,7 +147,7 @@ func FuzzWords(f *testing.F) {
 	}
 	p := newMarkdown()
 	f.Fuzz(func(t *testing.T, md string) {
-		out := compose(p, announce.Message{Subject: "Titre", Text: md})
+		out := compose(p, announce.Message{Subject: "Titre", Text: md}, nil)
 		if strings.ContainsAny(out.fallback, "<>") || units(out.fallback) > maxFallback || len(out.blocks) > 50 {
 			t.Fatalf("%.300q: %d blocks, %q", md, len(out.blocks), out.fallback)
 		}
@@ -213,6 +213,10 @@ func TestVerdicts(t *testing.T) {
 	picture := classify(true, false)(200, nil, []byte(`{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] downloading image failed [json-pointer:/blocks/2/image_url]"]}}`))
 	if picture.Field != "images" || picture.Outcome != announce.Permanent {
 		t.Errorf("%+v", picture)
+	}
+	file := classify(true, false)(200, nil, []byte(`{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] invalid slack file [json-pointer:/blocks/2/slack_file]"]}}`))
+	if file.Field != "images" || file.Outcome != announce.Permanent {
+		t.Errorf("%+v", file)
 	}
 	if e := classify(true, false)(200, nil, []byte(`{"ok":false,"error":"<b>sly</b> words"}`)); e.Status != "refused" {
 		t.Errorf("%+v", e)

@@ -17,11 +17,18 @@ type block struct {
 	Text     *text             `json:"text"`
 	Fields   []text            `json:"fields"`
 	ImageURL string            `json:"image_url"`
+	File     *slackFile        `json:"slack_file"`
 	AltText  string            `json:"alt_text"`
 	Title    *text             `json:"title"`
 	Elements []json.RawMessage `json:"elements"`
 	rich     []element         // of rich_text
 	context  []text            // of context
+	picture  *file             // of image
+}
+
+type slackFile struct {
+	ID  string `json:"id"`
+	URL string `json:"url"`
 }
 
 type text struct {
@@ -63,7 +70,11 @@ type span struct {
 }
 
 // checker collects what is wrong, with a pointer to the place, as Slack says it.
-type checker struct{ faults []string }
+type checker struct {
+	faults []string
+	file   func(id string) *file // one that may be shown, or nil
+	web    bool                  // public addresses can be read
+}
 
 func (c *checker) fault(where, format string, args ...any) {
 	c.faults = append(c.faults, fmt.Sprintf(format, args...)+" [json-pointer:"+where+"]")
@@ -76,8 +87,8 @@ func strict(raw []byte, into any) error {
 }
 
 // parse reads and checks blocks; no faults mean that they may be shown.
-func parse(raw []byte) ([]block, []string) {
-	var c checker
+func parse(raw []byte, show func(id string) *file, web bool) ([]block, []string) {
+	c := checker{file: show, web: web}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return nil, []string{"must be an array [json-pointer:/blocks]"}
@@ -126,7 +137,7 @@ func (c *checker) block(where string, b *block) {
 			c.text(fmt.Sprintf("%s/fields/%d", where, i), f, 2000)
 		}
 	case "image":
-		c.address(where+"/image_url", b.ImageURL)
+		c.picture(where, b)
 		if b.AltText == "" || units(b.AltText) > 2000 {
 			c.fault(where+"/alt_text", "must be 1 to 2000 characters")
 		}
@@ -179,6 +190,29 @@ func (c *checker) address(where, raw string) {
 	u, err := url.Parse(raw)
 	if err != nil || raw == "" || len(raw) > 3000 || u.Scheme != "mailto" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		c.fault(where, "invalid url")
+	}
+}
+
+var fileID = regexp.MustCompile(`^[F][A-Z0-9]{8,}$`)
+
+// picture finds what an image shows: what stands at an address, or a file.
+func (c *checker) picture(where string, b *block) {
+	switch {
+	case (b.ImageURL == "") == (b.File == nil):
+		c.fault(where, "must have exactly one of image_url and slack_file")
+	case b.File == nil:
+		before := len(c.faults)
+		if c.address(where+"/image_url", b.ImageURL); len(c.faults) == before && !c.web {
+			c.fault(where+"/image_url", "downloading image failed")
+		}
+	case b.File.ID == "" || b.File.URL != "":
+		c.fault(where+"/slack_file", "must have exactly one of id and url, and url is not simulated")
+	case !fileID.MatchString(b.File.ID):
+		c.fault(where+"/slack_file/id", "input must match regex pattern: %s", fileID)
+	default:
+		if b.picture = c.file(b.File.ID); b.picture == nil {
+			c.fault(where+"/slack_file", "invalid slack file")
+		}
 	}
 }
 

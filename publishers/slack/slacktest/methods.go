@@ -21,13 +21,16 @@ type method struct {
 
 func methods() map[string]method {
 	return map[string]method{
-		"auth.test":             {"", (*Platform).authTest},
-		"chat.postMessage":      {"chat:write", (*Platform).postMessage},
-		"chat.update":           {"chat:write", (*Platform).update},
-		"chat.delete":           {"chat:write", (*Platform).remove},
-		"chat.getPermalink":     {"", (*Platform).permalink},
-		"conversations.history": {"channels:history", (*Platform).history},
-		"conversations.info":    {"channels:read", (*Platform).info},
+		"auth.test":                    {"", (*Platform).authTest},
+		"chat.postMessage":             {"chat:write", (*Platform).postMessage},
+		"chat.update":                  {"chat:write", (*Platform).update},
+		"chat.delete":                  {"chat:write", (*Platform).remove},
+		"chat.getPermalink":            {"", (*Platform).permalink},
+		"conversations.history":        {"channels:history", (*Platform).history},
+		"conversations.info":           {"channels:read", (*Platform).info},
+		"files.getUploadURLExternal":   {"files:write", (*Platform).place},
+		"files.completeUploadExternal": {"files:write", (*Platform).complete},
+		"files.info":                   {"files:read", (*Platform).fileInfo},
 	}
 }
 
@@ -68,7 +71,7 @@ func (p *Platform) postMessage(w http.ResponseWriter, a arguments) {
 		answer(w, refusal("ratelimited"))
 		return
 	}
-	blocks, refused := content(a, mostText)
+	blocks, refused := p.content(a, mostText, true)
 	if refused != nil {
 		answer(w, refused)
 		return
@@ -95,8 +98,8 @@ func (p *Platform) tooFast(w http.ResponseWriter) bool {
 	return true
 }
 
-// content checks text and blocks.
-func content(a arguments, most int) ([]block, reply) {
+// content checks text and blocks. app: the app may show its own files. p.mu is held.
+func (p *Platform) content(a arguments, most int, app bool) ([]block, reply) {
 	if a["text"] == "" && a["blocks"] == "" {
 		return nil, refusal("no_text")
 	}
@@ -106,7 +109,7 @@ func content(a arguments, most int) ([]block, reply) {
 	if a["blocks"] == "" {
 		return nil, nil
 	}
-	blocks, details := parse([]byte(a["blocks"]))
+	blocks, details := parse([]byte(a["blocks"]), p.viewable(app), !p.space.Unseen)
 	if len(details) > 0 {
 		return nil, refusal("invalid_blocks", details...)
 	}
@@ -163,7 +166,7 @@ func (p *Platform) update(w http.ResponseWriter, a arguments) {
 		answer(w, refusal("is_archived"))
 		return
 	}
-	blocks, refused := content(a, mostEdited)
+	blocks, refused := p.content(a, mostEdited, true)
 	if refused != nil {
 		answer(w, refused)
 		return
@@ -309,7 +312,7 @@ func (p *Platform) webhook(w http.ResponseWriter, r *http.Request) {
 		say(http.StatusBadRequest, "invalid_payload")
 		return
 	}
-	blocks, refused := content(a, mostText)
+	blocks, refused := p.content(a, mostText, false)
 	if refused != nil {
 		say(http.StatusBadRequest, fmt.Sprint(refused["error"]))
 		return

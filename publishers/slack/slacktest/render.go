@@ -1,6 +1,7 @@
 package slacktest
 
 import (
+	"encoding/base64"
 	"html/template"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ var page = template.Must(template.New("").Funcs(template.FuncMap{
 {{- else if eq .Type "section"}}<p>{{with .Text}}{{template "words" .Text}}{{end}}{{range .Fields}}<br>{{template "words" .Text}}{{end}}</p>
 {{- else if eq .Type "context"}}<p><small>{{range .Context}}{{template "words" .Text}} {{end}}</small></p>
 {{- else if eq .Type "divider"}}<hr>
-{{- else if eq .Type "image"}}<figure><img src="{{.ImageURL}}" alt="{{.AltText}}" loading="lazy">{{with .Title}}<figcaption>{{.Text}}</figcaption>{{end}}</figure>
+{{- else if eq .Type "image"}}<figure><img src="{{.Source}}" alt="{{.AltText}}" loading="lazy">{{with .Title}}<figcaption>{{.Text}}</figcaption>{{end}}</figure>
 {{- else}}{{range .Rich}}{{template "rich" .}}{{end}}{{end}}
 {{- end}}</div>`))
 
@@ -49,6 +50,21 @@ func (e element) Items() []element { return e.items }
 func (e element) Spans() []span    { return e.spans }
 func (b block) Rich() []element    { return b.rich }
 func (b block) Context() []text    { return b.context }
+
+// Source is where the picture of an image is.
+func (b block) Source() any {
+	if b.picture != nil {
+		return template.URL(b.source()) // base64 of a picture
+	}
+	return b.source()
+}
+
+func (b block) source() string {
+	if b.picture != nil {
+		return "data:" + b.picture.kind() + ";base64," + base64.StdEncoding.EncodeToString(b.picture.data)
+	}
+	return b.ImageURL
+}
 
 func render(blocks []block) string {
 	var b strings.Builder

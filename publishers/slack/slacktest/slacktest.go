@@ -35,6 +35,9 @@ type Workspace struct {
 	RateLimit  bool // about one message a second, as the real platform
 	Page       int  // most messages in a page of history; 0: as asked for
 	Unlinkable bool // permanent links are refused
+	Uploads    bool // files may be uploaded
+	Unseen     bool // what stands at public addresses cannot be fetched
+	Slow       int  // how often a file is asked for before it can be shown; less than 0: for ever
 }
 
 // Platform is a simulated workspace with one channel. Safe for concurrent use.
@@ -45,7 +48,9 @@ type Platform struct {
 	mu       sync.Mutex
 	space    Workspace
 	messages []*message // oldest first
-	last     time.Time  // of the last post
+	files    map[string]*file
+	uploads  []*file   // in the order of their requests
+	last     time.Time // of the last post
 	lastTS   string
 	pings    int
 }
@@ -66,9 +71,9 @@ var _ sim.Platform = (*Platform)(nil)
 
 // New opens a workspace where the app has every right and is in the channel.
 func New() *Platform {
-	p := &Platform{space: Workspace{
-		Scopes: []string{"chat:write", "channels:read", "groups:read", "channels:history", "groups:history"},
-		Member: true,
+	p := &Platform{files: map[string]*file{}, space: Workspace{
+		Scopes: []string{"chat:write", "channels:read", "groups:read", "channels:history", "groups:history", "files:write", "files:read"},
+		Member: true, Uploads: true,
 	}}
 	mux := http.NewServeMux()
 	for method, m := range methods() {
@@ -76,6 +81,7 @@ func New() *Platform {
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { answer(w, refusal("unknown_method")) })
 	mux.HandleFunc("/services/", p.webhook)
+	mux.HandleFunc("/upload/v1/{ticket}", p.upload)
 	mux.HandleFunc("GET /archives/"+Channel+"/{ts}", p.page)
 	p.server = httptest.NewServer(p.script.Wrap(mux))
 	return p
@@ -134,7 +140,7 @@ func (p *Platform) Posts() []sim.Post {
 		}
 		for _, b := range m.blocks {
 			if b.Type == "image" {
-				post.Images = append(post.Images, sim.Image{URL: b.ImageURL, Alt: b.AltText})
+				post.Images = append(post.Images, sim.Image{URL: b.source(), Alt: b.AltText})
 			}
 		}
 		var meta struct {
