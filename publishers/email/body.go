@@ -21,7 +21,7 @@ import (
 // body is what every reader of a message shares: the headers that are nobody's own, and the text, encoded.
 type body struct {
 	once   sync.Once
-	of     announce.Message // without the person's fields
+	of     announce.Message // without the person's fields; Unsubscribe is the mark when each has a link
 	pieces []piece
 	marked bool // the text holds the mark for the person's link
 	dots   bool // a line begins with a dot; the encodings leave none
@@ -74,7 +74,10 @@ func (c *bodies) take(msg *announce.Message) *body {
 		}
 	}
 	b := &body{of: *msg}
-	b.of.Key, b.of.To, b.of.Unsubscribe = "", "", ""
+	b.of.Key, b.of.To = "", ""
+	if forPeople(msg) {
+		b.of.Unsubscribe = announce.UnsubscribeMark
+	}
 	total := b.size()
 	for i, x := range slices.Backward(c.list) {
 		if total += x.size(); total > weight || len(c.list)-i >= shelf {
@@ -96,12 +99,16 @@ func (b *body) size() int {
 
 // same reports whether two messages have the same body. It is cheap when they share their strings.
 func same(a, b *announce.Message) bool {
-	return a.Text == b.Text && a.HTML == b.HTML && a.Subject == b.Subject && a.Kind == b.Kind && a.Summary == b.Summary &&
+	return forPeople(a) == forPeople(b) && a.Text == b.Text && a.HTML == b.HTML && a.Subject == b.Subject && a.Kind == b.Kind && a.Summary == b.Summary &&
 		a.Link == b.Link && a.Created.Equal(b.Created) && a.Updated.Equal(b.Updated) &&
 		(a.Event == b.Event || reflect.DeepEqual(a.Event, b.Event)) &&
 		(len(a.Images)+len(b.Images) == 0 || reflect.DeepEqual(a.Images, b.Images)) &&
 		(len(a.Topics)+len(b.Topics) == 0 || reflect.DeepEqual(a.Topics, b.Topics))
 }
+
+// forPeople reports whether a message goes to one subscriber, rather than to an address such as a mailing list's: that has
+// links and headers of its own, and may take mail that calls itself automatic or bulk for a loop and drop it (Sympa, ezmlm).
+func forPeople(m *announce.Message) bool { return m.Unsubscribe != "" }
 
 // build lets go-mail compose the mail around tokens, then puts the encoded text in their places. The same message gives
 // the same bytes.
@@ -139,8 +146,10 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 	if m.replyTo != nil {
 		g.ReplyToMailAddress(m.replyTo)
 	}
-	g.SetBulk()
-	g.SetGenHeader("Auto-Submitted", "auto-generated")
+	if forPeople(&msg) {
+		g.SetBulk()
+		g.SetGenHeader("Auto-Submitted", "auto-generated")
+	}
 	if l := string(msg.Language); l != "" && languageTag.MatchString(l) {
 		g.SetGenHeader("Content-Language", l)
 	}
@@ -149,17 +158,18 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 		g.AddAlternativeString(mail.TypeTextHTML, token("html", seed))
 	}
 	for i, p := range msg.Images {
-		if len(p.Data) == 0 {
+		id := fmt.Sprintf("image%d", i+1)
+		inside := strings.Contains(msg.HTML, "cid:"+id)
+		if len(p.Data) == 0 || p.URL != "" && !inside {
 			continue
 		}
 		kind, ok := strings.CutPrefix(p.Type, "image/")
 		if !ok || !languageTag.MatchString(kind) {
 			return nil, fmt.Errorf("image %d is of an unknown type", i+1)
 		}
-		id := fmt.Sprintf("image%d", i+1)
 		name := id + "." + strings.Replace(kind, "jpeg", "jpg", 1)
 		option := mail.WithFileContentType(mail.ContentType(p.Type))
-		if strings.Contains(msg.HTML, "cid:"+id) {
+		if inside {
 			g.EmbedReadSeeker(name, bytes.NewReader(p.Data), option, mail.WithFileContentID("<"+id+">"))
 		} else {
 			g.AttachReadSeeker(name, bytes.NewReader(p.Data), option)
@@ -175,7 +185,9 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 		return nil, err
 	}
 	own := appendSubject(nil, oneLine(msg.Subject))
-	own = append(append(append(own, "List-Id: "...), m.listID...), crlf...)
+	if forPeople(&msg) {
+		own = append(append(append(own, "List-Id: "...), m.listID...), crlf...)
+	}
 	return append(own, settle(out.Bytes(), seed)...), nil
 }
 

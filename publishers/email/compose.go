@@ -48,7 +48,7 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 		}
 	}
 	if len(m.signers) > 0 {
-		headers, err := sign(m.signers, b)
+		headers, err := sign(m.signers, b, signedHeaders(link != ""))
 		if err != nil {
 			return nil, "", &announce.Error{Outcome: announce.Permanent, Stop: true, Fault: "The mail could not be signed. Check DKIM_KEY with crieur doctor.", Err: err}
 		}
@@ -57,26 +57,17 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 	return terminate(b, shared.dots), id, nil
 }
 
-// appendUnsubscribe writes the headers of RFC 2369 and RFC 8058. A message without a link of its own gets the address, if there is one.
+// appendUnsubscribe writes the headers of RFC 2369 and RFC 8058. A message without a link of its own gets none: nobody is
+// subscribed to it here.
 func (m *mailer) appendUnsubscribe(b []byte, link string) []byte {
-	if link == "" && m.mailto == "" {
+	if link == "" {
 		return b
 	}
-	b = append(b, "List-Unsubscribe:"...)
-	if link != "" {
-		b = append(append(append(b, " <"...), link...), '>')
-		if m.mailto != "" {
-			b = append(b, ",\r\n"...)
-		}
-	}
+	b = append(append(append(b, "List-Unsubscribe: <"...), link...), '>')
 	if m.mailto != "" {
-		b = append(append(append(b, " <mailto:"...), m.mailto...), "?subject=unsubscribe>"...)
+		b = append(append(append(b, ",\r\n <mailto:"...), m.mailto...), "?subject=unsubscribe>"...)
 	}
-	b = append(b, crlf...)
-	if link != "" {
-		b = append(b, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
-	}
-	return b
+	return append(b, "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
 }
 
 // messageID is the same for the same delivery, whenever and wherever it is sent.

@@ -84,7 +84,7 @@ func goldens(t testing.TB) map[string]announce.Message {
 	pictures.Images = []announce.Picture{{Data: []byte("\x89PNG\r\n\x1a\nabc"), Type: "image/png", Alt: "Affiche"}, {URL: "https://example.org/b.png", Alt: "Salle"}, {Data: []byte("\xff\xd8\xffdef"), Type: "image/jpeg", Alt: "Plan"}}
 	pictures.Event = event(t).Event
 	pictures.Kind = announce.KindReminder
-	return map[string]announce.Message{"news": message(1), "plain": plain, "english": english, "event": event(t), "cancelled": cancelled, "pictures": pictures}
+	return map[string]announce.Message{"news": message(1), "plain": plain, "english": english, "event": event(t), "cancelled": cancelled, "pictures": pictures, "list": forList()}
 }
 
 func TestGoldenMails(t *testing.T) {

@@ -25,8 +25,12 @@ type signer struct {
 	record   string // what DNS must say of the key
 }
 
-// signedHeaders are covered by every signature. Those listed once more than a mail has them cannot be added afterwards.
-func signedHeaders() []string {
+// signedHeaders are what a signature covers. Those listed once more than a mail has them cannot be added afterwards. A mail
+// that goes to a mailing list leaves that list's headers to it, so that the signature outlives it.
+func signedHeaders(forPeople bool) []string {
+	if !forPeople {
+		return []string{"From", "From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Language"}
+	}
 	return []string{
 		"From", "From", "To", "To", "Subject", "Subject", "Date", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type",
 		"Content-Language", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Auto-Submitted", "Precedence",
@@ -69,7 +73,7 @@ func (c Config) signers(domain string) ([]signer, []error) {
 			continue
 		}
 		out = append(out, signer{k.variable, dkim.SignOptions{
-			Domain: domain, Selector: k.selector, Signer: key, Hash: crypto.SHA256, HeaderKeys: signedHeaders(),
+			Domain: domain, Selector: k.selector, Signer: key, Hash: crypto.SHA256,
 			HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
 		}, record})
 	}
@@ -107,10 +111,11 @@ func readKey(s announce.Secret) (crypto.Signer, string, error) {
 	return nil, "", fmt.Errorf("is neither an RSA nor an Ed25519 private key")
 }
 
-// sign returns the signature headers of a whole message, the last key's first.
-func sign(signers []signer, message []byte) ([]byte, error) {
+// sign returns the signature headers of a whole message over the headers named, the last key's first.
+func sign(signers []signer, message []byte, over []string) ([]byte, error) {
 	var headers []byte
 	for _, k := range signers {
+		k.options.HeaderKeys = over
 		s, err := dkim.NewSigner(&k.options)
 		if err != nil {
 			return nil, err
@@ -168,7 +173,7 @@ func verifies(k signer, records []string) bool {
 
 func selfTest(k signer, record string) error {
 	const sample = "From: a@example.org\r\nTo: b@example.org\r\nSubject: Test\r\n\r\nTest\r\n"
-	header, err := sign([]signer{k}, []byte(sample))
+	header, err := sign([]signer{k}, []byte(sample), signedHeaders(true))
 	if err != nil {
 		return err
 	}
