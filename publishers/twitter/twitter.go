@@ -45,6 +45,7 @@ const (
 const (
 	mostImages = 4
 	mostAlt    = 1000
+	mostBytes  = 5_000_000 // of a picture
 )
 
 var handleForm = regexp.MustCompile(`^@?[A-Za-z0-9_]{1,15}$`)
@@ -54,9 +55,9 @@ func New(c Config, _ announce.Site) (announce.Publisher, error) {
 	if c.Handle != "" && !handleForm.MatchString(c.Handle) {
 		return nil, errors.New("HANDLE: is not an account name: write @name, 1 to 15 letters, digits or _")
 	}
-	dearest := int64(costPlain)
+	dearest := int64(costPlain + mostImages*costAlt)
 	if c.Links {
-		dearest = costLink
+		dearest += costLink - costPlain
 	}
 	budget := int64(math.Round(c.Budget * 1e6))
 	switch {
@@ -110,7 +111,8 @@ func (c *channel) Name() string { return "twitter" }
 func (c *channel) Limits() announce.Limits {
 	return announce.Limits{
 		Text: mostWeight, Short: true, Measure: func(s string) int { return measure(c.shown(s)) }, Links: c.links,
-		Images: mostImages, Alt: mostAlt, FreshAmends: c.premium, Budget: c.budget,
+		Images: mostImages, Alt: mostAlt, Card: true, FreshAmends: c.premium, Budget: c.budget,
+		Picture: announce.PictureLimits{Bytes: mostBytes, Types: []string{"image/jpeg", "image/png", "image/gif", "image/webp"}},
 	}
 }
 

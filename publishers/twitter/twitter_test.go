@@ -362,7 +362,7 @@ func TestAbilities(t *testing.T) {
 		t.Error("edits without Premium")
 	}
 	l := open(t, p).Limits()
-	if l.Text != 280 || l.Images != 4 || l.Alt != 1000 || !l.Links || l.Idempotent != 0 {
+	if l.Text != 280 || l.Images != 4 || l.Alt != 1000 || !l.Links || l.Idempotent != 0 || !l.Card || l.Picture.Bytes != 5_000_000 || len(l.Picture.Types) != 4 {
 		t.Errorf("%+v", l)
 	}
 }
@@ -370,7 +370,7 @@ func TestAbilities(t *testing.T) {
 func TestConfigurationSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ name, value, say string }{
 		{"HANDLE", "@two words", "HANDLE"}, {"HANDLE", "@sixteencharacters", "HANDLE"},
-		{"BUDGET", "-1", "BUDGET"}, {"BUDGET", "NaN", "BUDGET"}, {"BUDGET", "0.1", "BUDGET"}, {"BUDGET", "cheap", "Budget"}, {"LINKS", "perhaps", "Links"},
+		{"BUDGET", "-1", "BUDGET"}, {"BUDGET", "NaN", "BUDGET"}, {"BUDGET", "0.1", "BUDGET"}, {"BUDGET", "0.219", "BUDGET"}, {"BUDGET", "0.22", ""}, {"BUDGET", "cheap", "Budget"}, {"LINKS", "perhaps", "Links"},
 		{"API", "http://example.org", "API"}, {"API", "", ""}, {"API", "api.x.com", "API"}, {"CONSUMER_KEY", "", "CONSUMER_KEY"}, {"ACCESS_SECRET", "", "ACCESS_SECRET"},
 	} {
 		environ := map[string]string{"CONSUMER_KEY": "k-secret", "CONSUMER_SECRET": "s-secret", "ACCESS_TOKEN": "t-secret", "ACCESS_SECRET": "u-secret", c.name: c.value}
