@@ -113,9 +113,6 @@ func (b *bot) upload(ctx context.Context, m announce.Message, show []shown) erro
 	return nil
 }
 
-// errScope says that the app may upload a file and not learn when it is ready.
-var errScope = &announce.Error{Outcome: announce.Permanent, Status: "missing_scope", Fault: "the Slack app lacks the scope " + filesRead}
-
 // file brings one picture to Slack and returns the name that Slack gives it.
 func (b *bot) file(ctx context.Context, p announce.Picture, number int) (string, error) {
 	name := fmt.Sprintf("image%d.%s", number, strings.Replace(path.Base(p.Type), "jpeg", "jpg", 1))
@@ -128,7 +125,7 @@ func (b *bot) file(ctx context.Context, p announce.Picture, number int) (string,
 		return "", unsure(false, "Slack names no place for a picture", "")
 	}
 	if granted := scopes(x.Header()); len(granted) > 0 && !slices.Contains(granted, filesRead) {
-		return "", errScope
+		return "", &announce.Error{Outcome: announce.Permanent, Status: "missing_scope", Fault: "the Slack app may not learn when a picture can be shown: add the scope " + filesRead}
 	}
 	watched, x = rest.Watch(ctx)
 	err = b.api.UploadToURL(watched, slackgo.UploadToURLParameters{UploadURL: place.UploadURL, Filename: name, Reader: bytes.NewReader(p.Data)})
