@@ -89,18 +89,29 @@ func (s *snapshot) views() []view {
 	return out
 }
 
+// knock opens a session for reading and finds the branch. The caller closes the session.
+func (r *repository) knock(ctx context.Context) (session, plumbing.Hash, error) {
+	x, err := r.host.open(ctx, uploadPack)
+	if err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	head := x.refs().References[r.branch.String()]
+	if head.IsZero() {
+		x.close()
+		return nil, head, stopped("the repository has no branch %s: make it, with a first commit, or correct BRANCH; then resume the account", r.branch.Short())
+	}
+	return x, head, nil
+}
+
 // open reads the newest commit of the branch, and in MODE=branch of the announcement's own, without their history and,
 // where the server allows, without large files. The caller closes the snapshot.
 func (r *repository) open(ctx context.Context, id announce.ID) (*snapshot, error) {
-	x, err := r.host.open(ctx, uploadPack)
+	x, head, err := r.knock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer x.close()
-	s := &snapshot{main: x.refs().References[r.branch.String()]}
-	if s.main.IsZero() {
-		return nil, stopped("the repository has no branch %s: make it, with a first commit, or correct BRANCH; then resume the account", r.branch.Short())
-	}
+	s := &snapshot{main: head}
 	if r.apart && id != "" {
 		s.own = x.refs().References[own(id).String()]
 	}

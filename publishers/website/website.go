@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+
 	"github.com/crieur/crieur/internal/announce"
 )
 
@@ -176,7 +178,7 @@ func (p *publisher) Find(ctx context.Context, m announce.Message, _ time.Time) (
 // Check reads the branch and asks for the right to write, which it does not use.
 func (p *publisher) Check(ctx context.Context) (announce.Report, error) {
 	report := announce.Report{Identity: p.repository.where + ", branch " + p.repository.branch.Short()}
-	s, err := p.repository.open(ctx, "")
+	finding, err := p.look(ctx)
 	var e *announce.Error
 	switch {
 	case errors.As(err, &e) && e.Stop:
@@ -185,11 +187,8 @@ func (p *publisher) Check(ctx context.Context) (announce.Report, error) {
 	case err != nil:
 		return announce.Report{}, err
 	}
-	defer s.close()
-	if f, err := p.layout.look(s.views()[0]); err != nil {
-		return announce.Report{}, err
-	} else if f != nil {
-		report.Findings = append(report.Findings, *f)
+	if finding != nil {
+		report.Findings = append(report.Findings, *finding)
 	}
 	push, err := p.repository.host.open(ctx, receivePack)
 	switch {
@@ -203,4 +202,23 @@ func (p *publisher) Check(ctx context.Context) (announce.Report, error) {
 	}
 	push.close()
 	return report, nil
+}
+
+// look reads the branch, and what is on it from servers that need not send all of it.
+func (p *publisher) look(ctx context.Context) (*announce.Finding, error) {
+	x, _, err := p.repository.knock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	partial := x.refs().Capabilities.Supports(capability.Filter)
+	x.close()
+	if !partial {
+		return nil, nil
+	}
+	s, err := p.repository.open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return p.layout.look(s.views()[0])
 }

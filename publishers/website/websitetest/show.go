@@ -131,7 +131,7 @@ func (p *Platform) show(id string, files map[string]plumbing.Hash) (sim.Post, bo
 			post.Subject, post.Raw, post.URL = title, content, SiteURL+"/posts/"+strings.TrimSuffix(path.Base(name), path.Ext(name))+"/"
 		}
 		post.Text += title + "\n\n" + strings.TrimSpace(html.UnescapeString(bluemonday.StrictPolicy().Sanitize(shown))) + "\n\n"
-		post.HTML += article(title, facts, shown)
+		post.HTML += article(title, languageOf(name, facts), facts, shown)
 		if pictures, ok := facts["pictures"].([]any); ok && len(post.Images) == 0 {
 			for _, x := range pictures {
 				if m, ok := x.(map[string]any); ok {
@@ -142,6 +142,14 @@ func (p *Platform) show(id string, files map[string]plumbing.Hash) (sim.Post, bo
 	}
 	post.Text = strings.TrimSpace(post.Text)
 	return post, post.Subject != ""
+}
+
+// languageOf is the language of a page, from its front matter or from its name.
+func languageOf(name string, facts map[string]any) string {
+	if lang, ok := facts["lang"].(string); ok {
+		return lang
+	}
+	return strings.TrimPrefix(path.Ext(strings.TrimSuffix(name, path.Ext(name))), ".")
 }
 
 func french(name string) int {
@@ -204,7 +212,7 @@ var articleHTML = template.Must(template.New("article").Parse(`<article class="p
 type fact struct{ Key, Value string }
 
 // article is a page in one language: its title, what the front matter says of the event, its text.
-func article(title string, facts map[string]any, body string) string {
+func article(title, lang string, facts map[string]any, body string) string {
 	var list []fact
 	for _, key := range slices.Sorted(maps.Keys(facts)) {
 		value := fmt.Sprint(facts[key])
@@ -213,7 +221,6 @@ func article(title string, facts map[string]any, body string) string {
 		}
 	}
 	var out bytes.Buffer
-	lang, _ := facts["lang"].(string)
 	err := articleHTML.Execute(&out, struct {
 		Lang, Title string
 		Facts       []fact
