@@ -44,7 +44,7 @@ type Version struct {
 	Language Language `json:"language"`
 	Subject  string   `json:"subject"`
 	Summary  string   `json:"summary,omitempty"`
-	Text     string   `json:"text"` // plain
+	Text     string   `json:"text"` // as Message.Text
 	HTML     string   `json:"html"`
 }
 
