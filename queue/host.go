@@ -55,6 +55,9 @@ func openHost(dir string, every time.Duration, calls *sync.RWMutex, log *slog.Lo
 		every = watchEvery
 	}
 	h := &host{dir: dir, every: every, log: log, lock: lock, calls: calls, looks: make(chan struct{}, 1)}
+	if err := h.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("embedded server: %w", err), lock.Close())
+	}
 	if err := h.start(); err != nil {
 		log.Warn("queue: the embedded server does not start on its files; it begins anew", "dir", dir, "error", err)
 		if err := h.restart(true); err != nil {
@@ -63,6 +66,23 @@ func openHost(dir string, every time.Duration, calls *sync.RWMutex, log *slog.Lo
 	}
 	return h, nil
 }
+
+// begin takes the directory over. After a process that died the server begins anew: a consumer whose files are ahead of
+// its stream's never delivers what is added, and every nudge is made again from the record anyway.
+func (h *host) begin() error {
+	if _, err := os.Stat(h.mark()); err == nil {
+		if err := os.RemoveAll(h.store()); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(h.mark(), nil, 0o600); err != nil { // the disk is full: it is at most a wait of maxAge
+		h.log.Warn("queue: its directory cannot be marked as in use", "error", err)
+	}
+	return nil
+}
+
+// mark is a file that is there as long as a process uses the directory, and stays when it dies.
+func (h *host) mark() string { return filepath.Join(h.dir, "in-use") }
 
 // InProcConn implements nats.InProcessConnProvider.
 func (h *host) InProcessConn() (net.Conn, error) {
@@ -256,6 +276,9 @@ func (h *host) close(ctx context.Context) error {
 	}()
 	select {
 	case <-down:
+		if err := os.Remove(h.mark()); err != nil && !errors.Is(err, os.ErrNotExist) {
+			h.log.Warn("queue: its directory stays marked as in use", "error", err)
+		}
 		return h.lock.Close()
 	case <-ctx.Done():
 		return fmt.Errorf("queue: embedded server: %w", context.Cause(ctx))

@@ -46,7 +46,7 @@ var (
 
 const (
 	maxBytes = 64 << 20         // of waiting nudges: some 250,000
-	maxAge   = 10 * time.Minute // a nudge that damage keeps from arriving stands in the way of the next for no longer
+	maxAge   = 30 * time.Second // a nudge that damage keeps from arriving stands in the way of the next for no longer
 	patience = 2 * time.Second
 	apiWait  = 5 * time.Second
 	openWait = 10 * time.Second

@@ -110,6 +110,25 @@ func TestStreamDeletedByAnOperator(t *testing.T) {
 }
 
 // Files that were damaged while nobody looked cost at most the nudges that waited.
+// What a process that died leaves behind is not trusted: the queue begins anew and carries at once.
+func TestQueueBeginsAnewAfterADeath(t *testing.T) {
+	dir, image := t.TempDir(), t.TempDir()
+	q := open(t, Config{Dir: dir})
+	if err := q.Enqueue(t.Context(), Job{"slack", "a"}, Job{"slack", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(image, os.DirFS(dir)); err != nil { // as the disk is when the process dies now
+		t.Fatal(err)
+	}
+	after := open(t, Config{Dir: image})
+	if n := waiting(t, after); n != 0 {
+		t.Errorf("%d nudges of before wait", n)
+	}
+	got := newTally()
+	consume(t, after, "slack", 1, got.add)
+	carries(t, after, got, "slack", "new")
+}
+
 func TestDamagedFiles(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	flip := func(p string, b []byte) error {

@@ -283,11 +283,18 @@ func TestKill(t *testing.T) {
 		accepted[n] = a.ID
 	}
 	lost, asked := 0, 0
+	still := ""
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the last that was waited for:", still)
+		}
+	})
 	c.until("everything is everywhere", time.Minute+time.Duration(total)*3*time.Second, func() bool {
 		lost = 0
 		for n, id := range accepted {
 			st, err := c.client.Status(ctx, id)
 			if err != nil || !settled(st) {
+				still = fmt.Sprintf("%v %+v", err, st)
 				return false
 			}
 			if tell(ctx, t, c.client, w, st, n) {
@@ -295,6 +302,7 @@ func TestKill(t *testing.T) {
 				return false
 			}
 			if slices.ContainsFunc(st.Deliveries, func(d broadcast.Row) bool { return d.Channel == "assisted" && d.State != announce.Published }) {
+				still = fmt.Sprintf("%+v", st)
 				return false // the volunteer is on their way
 			}
 			for _, d := range st.Deliveries {

@@ -18,9 +18,10 @@ func unlimited(w *world.World) {
 	w.Platform("twitter").(*twittertest.Platform).Grant(1_000_000)
 }
 
-// public are the accounts with one post for each announcement: not the website, whose feed is read, nor mail to people.
+// public are the accounts with one post for each news: not the website, whose feed is read, nor mail to people, nor a
+// calendar of events.
 func public(w *world.World) []string {
-	return slices.DeleteFunc(w.Accounts(), func(a string) bool { return a == "feed" || a == "email" })
+	return slices.DeleteFunc(w.Accounts(), func(a string) bool { return a == "feed" || a == "email" || a == "discord@calendar" })
 }
 
 // live counts the posts about announcement n that readers of an account can see.

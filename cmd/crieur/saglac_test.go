@@ -179,7 +179,7 @@ func TestSagLac(t *testing.T) {
 	}
 	for i := range 10 {
 		title := plain(drafts[i*step].Texts["fr"].Title)
-		for _, channel := range public(d.world) {
+		for _, channel := range append(public(d.world), "discord@calendar") {
 			n := 0
 			for _, p := range d.world.Platform(channel).Posts() {
 				if strings.Contains(plain(p.Subject+" "+p.Text), title) {
