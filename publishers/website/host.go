@@ -57,7 +57,11 @@ func dial(c Config) (host, error) {
 		if port == "" {
 			port = "22"
 		}
-		return newSSH(c, u.User.Username(), u.Hostname(), port, u.Path)
+		path := u.Path
+		if strings.HasPrefix(path, "/~") { // of somebody's home
+			path = path[1:]
+		}
+		return newSSH(c, u.User.Username(), u.Hostname(), port, path)
 	}
 	if err := rest.CheckAddress(c.Repository); err != nil {
 		return nil, fmt.Errorf("REPOSITORY: %w; the token goes into TOKEN", err)

@@ -119,6 +119,29 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Correcting and taking back may simply be repeated, so that a lost answer is no riddle.
+func TestALostCorrection(t *testing.T) {
+	for _, fault := range []sim.Fault{{Kind: sim.DropAfter}, {Kind: sim.Answer, Status: 200, Body: "?"}, {Kind: sim.AnswerAfter, Status: 502}} {
+		p, platform := open(t)
+		m := message(1)
+		r := must(t)(p.Publish(t.Context(), m))
+		fault.OnlyPath, fault.OnlyMethod = "/"+receivePack, "POST"
+		m.Rev, m.Versions[0].Subject = 2, "Autrement"
+		platform.Script().Push(fault)
+		if _, err := p.Amend(t.Context(), r, m); outcome(t, err).Outcome != announce.Temporary {
+			t.Error(err)
+		}
+		must(t)(p.Amend(t.Context(), r, m))
+		platform.Script().Push(fault)
+		if err := p.Retract(t.Context(), r); outcome(t, err).Outcome != announce.Temporary {
+			t.Error(err)
+		}
+		if err := p.Retract(t.Context(), r); err != nil || len(platform.Log(websitetest.Branch)) != 4 {
+			t.Errorf("%v, %d commits", err, len(platform.Log(websitetest.Branch)))
+		}
+	}
+}
+
 // Nothing is left on the disk, however a call ends.
 func TestNothingStaysOnTheDisk(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())

@@ -207,9 +207,16 @@ type change struct {
 	remove []string
 }
 
-// land commits what plan wants and pushes it, unless it is there already. When the branch moved meanwhile, plan is asked
-// again about what is there then. It may be repeated: it always looks first.
-func (r *repository) land(ctx context.Context, id announce.ID, note string, plan func(view) (change, error)) error {
+// work is a commit to be made.
+type work struct {
+	note   string                     // its message
+	create bool                       // a push of which nobody can tell how it ended is Ambiguous rather than Temporary
+	plan   func(view) (change, error) // what it does to a commit's files
+}
+
+// land commits what the plan wants and pushes it, unless it is there already. When the branch moved meanwhile, the plan is
+// asked again about what is there then. It may be repeated: it always looks first.
+func (r *repository) land(ctx context.Context, id announce.ID, w work) error {
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
@@ -218,7 +225,7 @@ func (r *repository) land(ctx context.Context, id announce.ID, note string, plan
 	}
 	var refused *refusal
 	for range rounds {
-		if err := r.once(ctx, id, note, plan, refused); !errors.As(err, &refused) {
+		if err := r.once(ctx, id, w, refused); !errors.As(err, &refused) {
 			return err
 		}
 	}
@@ -235,7 +242,7 @@ type refusal struct {
 func (r *refusal) Error() string { return r.word }
 
 // once is one round. The error is a refusal when the push was not taken and the branch should be looked at again.
-func (r *repository) once(ctx context.Context, id announce.ID, note string, plan func(view) (change, error), before *refusal) error {
+func (r *repository) once(ctx context.Context, id announce.ID, w work, before *refusal) error {
 	s, err := r.open(ctx, id)
 	if err != nil {
 		return err
@@ -249,11 +256,11 @@ func (r *repository) once(ctx context.Context, id announce.ID, note string, plan
 		return &announce.Error{Outcome: announce.Permanent, Status: before.word,
 			Fault: "the server does not take the commit, although nobody else has pushed: is the branch " + ref.Short() + " protected, or a hook against it? Let these credentials push there, or use MODE=branch"}
 	}
-	base, parents, err := r.base(s, plan)
+	base, parents, err := r.base(s, w.plan)
 	if err != nil || base == nil {
 		return err
 	}
-	c, err := plan(*base)
+	c, err := w.plan(*base)
 	if err != nil {
 		return err
 	}
@@ -262,14 +269,14 @@ func (r *repository) once(ctx context.Context, id announce.ID, note string, plan
 	if err != nil {
 		return err
 	}
-	commit := object.Commit{Author: r.author, Message: note, TreeHash: root, ParentHashes: parents}
+	commit := object.Commit{Author: r.author, Message: w.note, TreeHash: root, ParentHashes: parents}
 	commit.Author.When = time.Now().UTC()
 	commit.Committer = commit.Author
 	head, err := store(made, commit.Encode)
 	if err != nil {
 		return local(err)
 	}
-	return r.push(ctx, packp.Command{Name: ref, Old: old, New: head}, made)
+	return r.push(ctx, packp.Command{Name: ref, Old: old, New: head}, made, w.create)
 }
 
 // base is the view to build on, and the parents of the commit; nil when nothing has to change. A branch of the
@@ -294,7 +301,7 @@ func (r *repository) base(s *snapshot, plan func(view) (change, error)) (*view, 
 }
 
 // push asks the server to let a branch go from one commit to another, if it stands at the first.
-func (r *repository) push(ctx context.Context, command packp.Command, made *memory.Storage) error {
+func (r *repository) push(ctx context.Context, command packp.Command, made *memory.Storage, create bool) error {
 	x, err := r.host.open(ctx, receivePack)
 	if err != nil {
 		return err
@@ -325,12 +332,12 @@ func (r *repository) push(ctx context.Context, command packp.Command, made *memo
 	if err := update.Encode(&request); err != nil {
 		return local(err)
 	}
-	if err := x.exchange(ctx, request.Bytes(), &bounded{&answer, 1 << 20}, true); err != nil {
+	if err := x.exchange(ctx, request.Bytes(), &bounded{&answer, 1 << 20}, create); err != nil {
 		return err
 	}
 	report := packp.NewReportStatus()
 	if err := report.Decode(&answer); err != nil {
-		return unsure(err)
+		return unsure(create, err)
 	}
 	if report.UnpackStatus != accepted {
 		return &refusal{over: command.Old, word: short(report.UnpackStatus)}
@@ -344,11 +351,14 @@ func (r *repository) push(ctx context.Context, command packp.Command, made *memo
 			return &refusal{over: command.Old, word: short(c.Status)}
 		}
 	}
-	return unsure(errors.New("the report does not name the branch"))
+	return unsure(create, errors.New("the report does not name the branch"))
 }
 
 const accepted = "ok"
 
-func unsure(err error) error {
+func unsure(create bool, err error) error {
+	if !create {
+		return garbled("the Git server", err)
+	}
 	return &announce.Error{Outcome: announce.Ambiguous, Err: err, Fault: "the server's report on the push cannot be understood: the commit may have arrived; look before it is repeated"}
 }

@@ -86,7 +86,7 @@ func (p *publisher) Limits() announce.Limits {
 // Publish makes the announcement's files what the message says, in one commit. It may be repeated: what is there already
 // makes no commit.
 func (p *publisher) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
-	return p.put(ctx, m, nil, "Announce")
+	return p.put(ctx, m, nil, work{note: "Announce", create: true})
 }
 
 // Amend is Publish for files that a receipt stands for. Those that are no longer wanted are deleted.
@@ -96,21 +96,21 @@ func (p *publisher) Amend(ctx context.Context, r announce.Receipt, m announce.Me
 		return announce.Receipt{}, err
 	}
 	m.Announcement = id
-	return p.put(ctx, m, paths, "Correct")
+	return p.put(ctx, m, paths, work{note: "Correct"})
 }
 
-func (p *publisher) put(ctx context.Context, m announce.Message, before []string, verb string) (announce.Receipt, error) {
+func (p *publisher) put(ctx context.Context, m announce.Message, before []string, w work) (announce.Receipt, error) {
 	if err := p.layout.takes(m); err != nil {
 		return announce.Receipt{}, err
 	}
-	note := fmt.Sprintf("%s %s\n\nDelivery-Id: %s\nAnnouncement-Id: %s\nRevision: %d\n", verb, orID(slug(m.Subject), m), m.Key, m.Announcement, m.Rev)
+	w.note = fmt.Sprintf("%s %s\n\nDelivery-Id: %s\nAnnouncement-Id: %s\nRevision: %d\n", w.note, orID(slug(m.Subject), m), m.Key, m.Announcement, m.Rev)
 	var made rendered
-	err := p.repository.land(ctx, m.Announcement, note, func(v view) (change, error) {
+	w.plan = func(v view) (change, error) {
 		var err error
 		made, err = p.layout.render(v, m, before)
 		return made.change, err
-	})
-	if err != nil {
+	}
+	if err := p.repository.land(ctx, m.Announcement, w); err != nil {
 		return announce.Receipt{}, err
 	}
 	return p.receipt(m.Announcement, made), nil
@@ -148,7 +148,7 @@ func (p *publisher) Retract(ctx context.Context, r announce.Receipt) error {
 		return err
 	}
 	note := fmt.Sprintf("Withdraw %s\n\nAnnouncement-Id: %s\n", id, id)
-	return p.repository.land(ctx, id, note, func(v view) (change, error) { return p.layout.withdraw(v, id, paths) })
+	return p.repository.land(ctx, id, work{note: note, plan: func(v view) (change, error) { return p.layout.withdraw(v, id, paths) }})
 }
 
 // Find reports whether the branch, or in MODE=branch the announcement's own, holds just what the message says.
