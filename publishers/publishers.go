@@ -153,10 +153,15 @@ func (c common) settings(a *Account, prefix string) error {
 	for who, handle := range c.Handles {
 		a.Handles[strings.TrimSpace(who)] = strings.TrimPrefix(strings.TrimSpace(handle), "@")
 	}
-	if _, err := mail.ParseAddress(c.To); c.To != "" && (err != nil || !limits.Personal) {
+	to, err := mail.ParseAddress(c.To)
+	switch {
+	case c.To == "":
+	case err != nil || !limits.Personal:
 		fault("TO", "is for channels that write to people, and takes one address: list@example.org")
+	default:
+		a.To = to.Address
 	}
-	a.Campaign, a.NoImages, a.Aside, a.To = c.UTM, !c.Images, c.Aside, c.To
+	a.Campaign, a.NoImages, a.Aside = c.UTM, !c.Images, c.Aside
 	return errors.Join(errs...)
 }
 

@@ -307,7 +307,7 @@ func TestStopFreezesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(left) != len(d.world.Accounts()) {
+	if len(left) != len(public(d.world))+2 { // and the feed, and the mail
 		t.Errorf("what left: %+v", left)
 	}
 	b, _, err := d.Submit(ctx, numbered(2), "")

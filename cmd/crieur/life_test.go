@@ -328,7 +328,7 @@ func TestChannelSwitchedOff(t *testing.T) {
 				told++
 			}
 		}
-		return told == len(w.Accounts())-2 && st.State == "needs_attention" && settled(st)
+		return told == len(public(w)) && st.State == "needs_attention" && settled(st)
 	})
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-dead
