@@ -26,6 +26,7 @@ import (
 	"github.com/crieur/crieur/publishers/telegram/telegramtest"
 	"github.com/crieur/crieur/publishers/twitter/twittertest"
 	"github.com/crieur/crieur/publishers/webhook/webhooktest"
+	"github.com/crieur/crieur/publishers/website/websitetest"
 	"github.com/crieur/crieur/publishers/zulip/zuliptest"
 )
 
@@ -33,6 +34,7 @@ import (
 func list() []entry {
 	return []entry{
 		{"feed", "Site web", "Website", nil}, // its posts are those of the server's own public feed
+		{"website", "Dépôt du site", "Website repository", func() sim.Platform { return websitetest.New() }},
 		{"email", "Courriel", "Mail", func() sim.Platform { return emailtest.New() }},
 		{"slack", "Slack", "", func() sim.Platform { return slacktest.New() }},
 		{"discord", "Discord", "", func() sim.Platform { return discordtest.New() }},
