@@ -24,6 +24,10 @@ const (
 
 // Find reads the account's own posts since then and looks for one that says the same and answers the same post.
 func (c *channel) Find(ctx context.Context, m announce.Message, since time.Time) (announce.Receipt, bool, error) {
+	parent := c.named(m.Parent)
+	if parent == "" && m.Part > 0 {
+		return announce.Receipt{}, false, nil // which Publish does not post
+	}
 	me, err := c.whoami(ctx)
 	if err != nil {
 		return announce.Receipt{}, false, err
@@ -40,7 +44,7 @@ func (c *channel) Find(ctx context.Context, m announce.Message, since time.Time)
 			if s.CreatedAt.Before(oldest) {
 				return announce.Receipt{}, false, nil
 			}
-			if s.InReplyTo == m.Parent.ID && words(readable(s.Content)) == want {
+			if s.InReplyTo == parent && words(readable(s.Content)) == want {
 				return s.receipt(), true, nil
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,17 +136,21 @@ func (c *channel) compose(ctx context.Context, m announce.Message) (post, error)
 
 // Publish posts m, as an answer to the part before it when it has one. Further parts stay out of public timelines.
 func (c *channel) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
+	parent, err := c.answered(m)
+	if err != nil {
+		return announce.Receipt{}, err
+	}
 	p, err := c.compose(ctx, m)
 	if err != nil {
 		return announce.Receipt{}, err
 	}
-	p.Visibility, p.InReplyTo = c.config.Visibility, m.Parent.ID
+	p.Visibility, p.InReplyTo = c.config.Visibility, parent
 	if p.InReplyTo != "" && p.Visibility == "public" {
 		p.Visibility = "unlisted"
 	}
 	var s status
 	_, err = c.client.Do(ctx, rest.Call{
-		Method: http.MethodPost, Path: "/api/v1/statuses", Body: p, Into: &s, Create: true, Classify: refusal(creating(m)),
+		Method: http.MethodPost, Path: "/api/v1/statuses", Body: p, Into: &s, Create: true, Classify: refusal(creating(parent)),
 		Header: http.Header{"Idempotency-Key": {m.Key + "-" + strconv.Itoa(m.Rev)}},
 	})
 	switch {
@@ -161,7 +164,7 @@ func (c *channel) Publish(ctx context.Context, m announce.Message) (announce.Rec
 
 // Amend edits the post in place. Who boosted it is told by the server.
 func (c *channel) Amend(ctx context.Context, r announce.Receipt, m announce.Message) (announce.Receipt, error) {
-	path, err := statusPath(r)
+	path, err := c.place(r)
 	if err != nil {
 		return announce.Receipt{}, err
 	}
@@ -180,22 +183,15 @@ func (c *channel) Amend(ctx context.Context, r announce.Receipt, m announce.Mess
 	return s.receipt(), nil
 }
 
-// Retract deletes the post.
+// Retract deletes the post. One that is gone is success.
 func (c *channel) Retract(ctx context.Context, r announce.Receipt) error {
-	path, err := statusPath(r)
+	path, err := c.place(r)
 	if err != nil {
 		return err
 	}
 	_, err = c.client.Do(ctx, rest.Call{Method: http.MethodDelete, Path: path, Classify: refusal(deleting)})
 	if errors.Is(err, errGone) {
-		return nil
+		return c.absent(ctx, path, r)
 	}
 	return err
-}
-
-func statusPath(r announce.Receipt) (string, error) {
-	if r.ID == "" || strings.ContainsAny(r.ID, "/?#") {
-		return "", &announce.Error{Outcome: announce.Permanent, Fault: "the receipt names no post on Mastodon: change the post by hand"}
-	}
-	return "/api/v1/statuses/" + url.PathEscape(r.ID), nil
 }

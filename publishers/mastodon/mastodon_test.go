@@ -282,6 +282,81 @@ func TestThread(t *testing.T) {
 	failed(t, err, announce.Permanent, false, "answers")
 }
 
+// A server says of a post of another account, and of every post when it is another server, that there is none.
+func TestNotThereForThisToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		visibility string
+		change     option
+		faults     []sim.Fault
+		gone       bool
+	}{
+		"deleted":                        {"public", func(*mastodontest.Server) {}, nil, true},
+		"of another account":             {"public", func(s *mastodontest.Server) { s.Other = true }, nil, false},
+		"of another account, in private": {"private", func(s *mastodontest.Server) { s.Other = true }, nil, false},
+		"another server": {"public", func(*mastodontest.Server) {}, []sim.Fault{
+			{Kind: sim.Answer, Status: 404, Body: "<h1>Not found</h1>"}, {Kind: sim.Answer, Status: 404, Body: "<h1>Not found</h1>"}, {Kind: sim.Answer, Status: 404, Body: "<h1>Not found</h1>"},
+		}, false},
+	} {
+		platform := mastodontest.New()
+		p := open(t, platform, "VISIBILITY", c.visibility)
+		r, err := p.Publish(t.Context(), message(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.gone {
+			if err := p.(announce.Retracter).Retract(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		platform.Change(c.change)
+		platform.Script().Push(c.faults...)
+		if err := p.(announce.Retracter).Retract(t.Context(), r); c.gone != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		} else if err != nil {
+			failed(t, err, announce.Permanent, false, "")
+		}
+	}
+}
+
+// Of a post that a person settled, the address alone is known.
+func TestReceiptOfAPerson(t *testing.T) {
+	platform := mastodontest.New()
+	p := open(t, platform, "THREAD", "3")
+	root, err := p.Publish(t.Context(), message(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := announce.Receipt{URL: root.URL}
+	part := message(2)
+	part.Part, part.Parts, part.Root, part.Parent = 1, 2, given, given
+	if _, err := p.Publish(t.Context(), part); err != nil {
+		t.Fatal(err)
+	}
+	if raw := platform.Posts()[1].Raw; !strings.Contains(raw, `"`+root.ID+`"`) {
+		t.Errorf("answers nothing: %s", raw)
+	}
+	if _, there, err := p.(announce.Finder).Find(t.Context(), part, time.Now()); !there || err != nil {
+		t.Errorf("%t, %v", there, err)
+	}
+	if err := p.(announce.Retracter).Retract(t.Context(), given); err != nil || !platform.Posts()[0].Deleted {
+		t.Errorf("not taken back: %v", err)
+	}
+	for _, elsewhere := range []announce.Receipt{{}, {URL: "https://elsewhere.example/@club/112233445566"}} {
+		part.Key += "x"
+		part.Root, part.Parent = elsewhere, elsewhere
+		_, err := p.Publish(t.Context(), part)
+		if e := failed(t, err, announce.Permanent, false, "answers"); e != nil && !e.Ask {
+			t.Errorf("%+v", e)
+		}
+		if _, there, err := p.(announce.Finder).Find(t.Context(), part, time.Now()); there || err != nil {
+			t.Errorf("%t, %v", there, err)
+		}
+	}
+	if n := len(platform.Posts()); n != 2 {
+		t.Errorf("%d posts: a part stands alone", n)
+	}
+}
+
 // Repeating the key is a second net only: one server gives the post back, one fails, one posts twice.
 func TestRepeatedKey(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -28,8 +28,8 @@ const (
 	reading
 )
 
-func creating(m announce.Message) purpose {
-	if m.Parent.ID != "" {
+func creating(parent string) purpose {
+	if parent != "" {
 		return answering
 	}
 	return posting

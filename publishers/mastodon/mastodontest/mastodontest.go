@@ -21,6 +21,7 @@ const Token = "simulated-mastodon-token"
 
 const (
 	accountID = "109302436954721982"
+	otherID   = "109302436954721983"
 	user      = "rencontre"
 	display   = "Rencontre simulée"
 )
@@ -31,6 +32,7 @@ type Server struct {
 	Repeats   int      // the status that answers a repeated idempotency key; 0: 200 with the post
 	Older     bool     // knows only the first form of the instance's description
 	Suspended bool     // the account
+	Other     bool     // the token is of another account, whose posts these are not
 	Limits    bool     // counts calls as Mastodon does
 	Grants    int      // calls in five minutes
 	Scopes    []string // of the token
@@ -246,8 +248,12 @@ func (p *Platform) instance(w http.ResponseWriter, r *http.Request, _ time.Time)
 }
 
 func (p *Platform) whoami(w http.ResponseWriter, _ *http.Request, _ time.Time) {
+	id, user := accountID, user
+	if p.host.Other {
+		id, user = otherID, "autre"
+	}
 	reply(w, http.StatusOK, map[string]any{
-		"id": accountID, "username": user, "acct": user, "display_name": display, "url": p.server.URL + "/@" + user, "bot": true,
+		"id": id, "username": user, "acct": user, "display_name": display, "url": p.server.URL + "/@" + user, "bot": true,
 		"source": map[string]any{"privacy": "public", "sensitive": false, "language": nil},
 	})
 }

@@ -171,7 +171,7 @@ func (p *Platform) find(id string) *post {
 }
 
 func (p *Platform) show(w http.ResponseWriter, r *http.Request, _ time.Time) {
-	if n := p.find(r.PathValue("id")); n != nil {
+	if n := p.find(r.PathValue("id")); n != nil && (!p.host.Other || n.Visibility != "private") {
 		reply(w, http.StatusOK, p.shown(n))
 		return
 	}
@@ -180,7 +180,7 @@ func (p *Platform) show(w http.ResponseWriter, r *http.Request, _ time.Time) {
 
 func (p *Platform) edit(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	of := p.find(r.PathValue("id"))
-	if of == nil {
+	if of == nil || p.host.Other {
 		p.refuse(w, http.StatusNotFound, "Record not found")
 		return
 	}
@@ -202,7 +202,7 @@ func (p *Platform) edit(w http.ResponseWriter, r *http.Request, _ time.Time) {
 
 func (p *Platform) delete(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	n := p.find(r.PathValue("id"))
-	if n == nil {
+	if n == nil || p.host.Other {
 		p.refuse(w, http.StatusNotFound, "Record not found")
 		return
 	}
