@@ -256,9 +256,8 @@ func (c *channel) of(ctx context.Context, r announce.Receipt) (*session, string,
 	if err != nil {
 		return nil, "", err
 	}
-	uri, _, _ := strings.Cut(r.ID, " ")
-	key, ok := strings.CutPrefix(uri, "at://"+s.did+"/"+collection+"/")
-	if !ok || key == "" {
+	key := s.key(r)
+	if key == "" {
 		return nil, "", &announce.Error{Outcome: announce.Permanent, Fault: "the receipt names no post of this Bluesky account: change the post by hand"}
 	}
 	return s, key, nil

@@ -246,7 +246,9 @@ func TestPictures(t *testing.T) {
 		"several pictures":      {nil, func(m *announce.Message) { m.Images = append(m.Images, picture(t, 5), picture(t, 6)) }, `"aspectRatio":{"width":6,"height":6}}]}`},
 		"a picture and no link": {nil, func(m *announce.Message) { m.Link = "" }, `"aspectRatio":{"width":4,"height":4}}]}`},
 		"nothing":               {nil, func(m *announce.Message) { m.Link, m.Images = "", nil }, `}],"langs":["fr-CA"]`},
-		"a further part":        {nil, func(m *announce.Message) { m.Part, m.Images = 1, nil }, `}],"langs":["fr-CA"]`},
+		"a further part": {nil, func(m *announce.Message) {
+			m.Part, m.Parent, m.Images = 1, announce.Receipt{ID: "at://did:plc:simulated22rencontre2222/app.bsky.feed.post/3ndpuwbkngrwx bafyreihs7as7bidjupqylphf3bjxrpf4ncxbaz3qwvmmhmf4zl6lyn5yia"}, nil
+		}, `lyn5yia"}},"langs":["fr-CA"]`},
 	} {
 		p, platform := open(t, c.more...)
 		m := gala(t)
@@ -288,6 +290,38 @@ func TestThread(t *testing.T) {
 	}
 	if last.CreatedAt != "2027-03-14T18:30:00.125Z" {
 		t.Errorf("a further part is of %s", last.CreatedAt)
+	}
+}
+
+// Of a post that a person settled, the address alone is known. A further part never stands alone.
+func TestReceiptOfAPerson(t *testing.T) {
+	p, platform := open(t, "THREAD", "3")
+	root := publish(t, p, message(1))
+	answers := func(n int, r announce.Receipt) announce.Message {
+		m := message(n)
+		m.Part, m.Parts, m.Root, m.Parent = 1, 3, r, r
+		return m
+	}
+	given := announce.Receipt{URL: root.URL}
+	publish(t, p, answers(2, given))
+	var last record
+	if err := json.Unmarshal([]byte(platform.Posts()[1].Raw), &last); err != nil {
+		t.Fatal(err)
+	}
+	if last.Reply == nil || last.Reply.Parent != last.Reply.Root || last.Reply.Parent.URI+" "+last.Reply.Parent.CID != root.ID {
+		t.Errorf("answers %+v, want %s", last.Reply, root.ID)
+	}
+	if err := p.(announce.Retracter).Retract(t.Context(), given); err != nil || !platform.Posts()[0].Deleted {
+		t.Errorf("not taken back: %v", err)
+	}
+	for n, r := range []announce.Receipt{given, {}, {URL: "https://bsky.app/profile/someone.test/post/3n2uakgx6f6qq"}} {
+		_, err := p.Publish(t.Context(), answers(3+n, r))
+		if e := failed(t, err, announce.Permanent, false, "answers"); e.Ask != (n > 0) {
+			t.Errorf("%+v", e)
+		}
+	}
+	if n := len(platform.Posts()); n != 2 {
+		t.Errorf("%d posts: a part stands alone", n)
 	}
 }
 

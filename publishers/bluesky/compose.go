@@ -87,20 +87,43 @@ func (c *channel) compose(ctx context.Context, s *session, m announce.Message) (
 	if m.Language != "" {
 		r.Langs = []string{string(m.Language)}
 	}
-	if m.Parent.ID != "" {
-		r.Reply = &reply{named(m.Root), named(m.Parent)}
-		if m.Root.ID == "" {
-			r.Reply.Root = r.Reply.Parent
-		}
+	if r.Reply, err = c.answer(ctx, s, m); err != nil {
+		return record{}, err
 	}
 	r.Embed, err = c.embed(ctx, s, m)
 	return r, err
 }
 
-// named is the post of a receipt.
-func named(r announce.Receipt) version {
-	uri, cid, _ := strings.Cut(r.ID, " ")
-	return version{uri, cid}
+// answer says what m answers; nil: nothing. A further part of a thread never stands alone.
+func (c *channel) answer(ctx context.Context, s *session, m announce.Message) (*reply, error) {
+	if m.Parent == (announce.Receipt{}) && m.Part == 0 {
+		return nil, nil
+	}
+	parent, err := c.version(ctx, s, m.Parent)
+	if err != nil {
+		return nil, err
+	}
+	root := parent
+	if m.Root != (announce.Receipt{}) && m.Root != m.Parent {
+		root, err = c.version(ctx, s, m.Root)
+	}
+	return &reply{root, parent}, err
+}
+
+// version is the post of a receipt. Of one that a person gave, which has only an address, it is asked for.
+func (c *channel) version(ctx context.Context, s *session, r announce.Receipt) (version, error) {
+	if uri, cid, ok := strings.Cut(r.ID, " "); ok {
+		return version{uri, cid}, nil
+	}
+	key := s.key(r)
+	if key == "" {
+		return version{}, &announce.Error{Outcome: announce.Permanent, Ask: true, Fault: "it is not known which post of this Bluesky account this one answers: post it there by hand, then settle the delivery"}
+	}
+	k, err := c.get(ctx, s, key)
+	if errors.Is(err, errMissing) {
+		return version{}, &announce.Error{Outcome: announce.Permanent, Err: errMissing, Fault: "the post that this one answers is no longer on Bluesky: retract the announcement and announce it again"}
+	}
+	return version{k.URI, k.CID}, err
 }
 
 // embed is what is shown below the text: a card of the link with the picture, or pictures. Parts that answer have none of the link.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +33,30 @@ func (s *session) receipt(k kept, created string) announce.Receipt {
 		who = s.did
 	}
 	return announce.Receipt{ID: k.URI + " " + k.CID, URL: "https://bsky.app/profile/" + who + "/post/" + k.URI[strings.LastIndexByte(k.URI, '/')+1:], At: at.UTC()}
+}
+
+var postAddress = regexp.MustCompile(`^/profile/([^/]+)/post/([2-7a-z]{13})/?$`)
+
+// key is the name of the post of a receipt, which must be one of this account; empty: it is not. A person's receipt has
+// only the post's address in Bluesky's own app.
+func (s *session) key(r announce.Receipt) string {
+	if r.ID != "" {
+		uri, _, _ := strings.Cut(r.ID, " ")
+		key, ok := strings.CutPrefix(uri, "at://"+s.did+"/"+collection+"/")
+		if !ok {
+			return ""
+		}
+		return key
+	}
+	u, err := url.Parse(strings.TrimSpace(r.URL))
+	if err != nil || u.Host != "bsky.app" {
+		return ""
+	}
+	parts := postAddress.FindStringSubmatch(u.Path)
+	if parts == nil || parts[1] != s.did && !strings.EqualFold(parts[1], s.handle) {
+		return ""
+	}
+	return parts[2]
 }
 
 // sessions keeps the one session of an account, in memory: signing in is limited to 300 times a day.
