@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -18,8 +19,8 @@ const (
 	skew     = 2 * time.Minute // between this machine's clock and the server's
 )
 
-// Find reads what the bot wrote in the channel since then and looks for a message that says the same, word for word: Zulip
-// gives a message no room for a key.
+// Find reads what the bot wrote in the channel since then and looks for a message that says the same, word for word, in the
+// topic of m, unless somebody has moved it: Zulip gives a message no room for a key.
 func (p *publisher) Find(ctx context.Context, m announce.Message, since time.Time) (announce.Receipt, bool, error) {
 	me, err := p.me(ctx)
 	if err != nil {
@@ -40,7 +41,10 @@ func (p *publisher) Find(ctx context.Context, m announce.Message, since time.Tim
 			Messages *[]struct { // oldest first; nil: not the answer that was asked for
 				ID      int64  `json:"id"`
 				Content string `json:"content"`
-				At      int64  `json:"timestamp"` // in seconds
+				Topic   string `json:"subject"`
+				At      int64  `json:"timestamp"`            // in seconds
+				Edited  int64  `json:"last_edit_timestamp"`  // moved, too, on servers before 2025
+				Moved   int64  `json:"last_moved_timestamp"` // to another topic
 			} `json:"messages"`
 			First bool `json:"found_oldest"`
 		}
@@ -53,7 +57,8 @@ func (p *publisher) Find(ctx context.Context, m announce.Message, since time.Tim
 		}
 		seen := *got.Messages
 		for i := len(seen) - 1; i >= 0; i-- {
-			if x := seen[i]; x.At >= oldest && same(x.Content, want) {
+			x := seen[i]
+			if here := x.Edited != 0 || x.Moved != 0 || strings.EqualFold(x.Topic, p.subject(m)); here && x.At >= oldest && same(x.Content, want) {
 				return p.receipt(x.ID, time.Unix(x.At, 0).UTC()), true, nil
 			}
 		}
@@ -81,6 +86,15 @@ func (p *publisher) me(ctx context.Context) (account, error) {
 		err = &announce.Error{Outcome: announce.Temporary, Fault: "Zulip does not say who the bot is: it will be asked again"}
 	}
 	return me, err
+}
+
+// visible makes sure that the bot sees the channel.
+func (p *publisher) visible(ctx context.Context) error {
+	n, err := p.number(ctx)
+	if err == nil {
+		_, err = p.client.Do(ctx, rest.Call{Method: http.MethodGet, Path: "/api/v1/streams/" + strconv.FormatInt(n, 10), Classify: p.classify(aboutChannel)})
+	}
+	return err
 }
 
 // number is the channel's.

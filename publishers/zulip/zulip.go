@@ -155,7 +155,7 @@ func (p *publisher) Retract(ctx context.Context, r announce.Receipt) error {
 	if _, there, looked := p.standing(ctx, path); looked != nil || there {
 		return err
 	}
-	if _, looked := p.number(ctx); looked != nil {
+	if p.visible(ctx) != nil {
 		return err // the channel is hidden from the bot, and with it the message
 	}
 	return nil

@@ -199,6 +199,24 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Two accounts of one bot may say the same in two topics. Where somebody has moved a message says nothing.
+func TestFindInItsTopic(t *testing.T) {
+	p, platform := open(t, func(c *Config) { c.Topic = "Annonces" })
+	other, began := *p.(*publisher), time.Now()
+	other.topic = "Rencontres"
+	r, err := p.Publish(t.Context(), message(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, there, err := other.Find(t.Context(), message(1), began); there || err != nil {
+		t.Errorf("the post of another account: %t, %v", there, err)
+	}
+	platform.Move(r.ID, "✔ Annonces")
+	if again, there, err := p.(announce.Finder).Find(t.Context(), message(1), began); !there || err != nil || again.ID != r.ID {
+		t.Errorf("moved: %+v, %t, %v", again, there, err)
+	}
+}
+
 func TestWhatSomebodyDeleted(t *testing.T) {
 	p, platform := open(t)
 	r, err := p.Publish(t.Context(), message(1))
@@ -219,15 +237,17 @@ func TestWhatSomebodyDeleted(t *testing.T) {
 // Zulip says in the same way that a message is not there, that it is too late, and that the channel is hidden.
 func TestNoesWithoutACode(t *testing.T) {
 	for name, x := range map[string]struct {
+		stream string
 		change func(*zuliptest.Settings)
 		retire bool // it can be taken back none the less
 	}{
-		"too late":           {func(s *zuliptest.Settings) { s.Late = true }, false},
-		"nobody edits":       {func(s *zuliptest.Settings) { s.NoEdits = true }, true},
-		"an administrator":   {func(s *zuliptest.Settings) { s.Late, s.Admin = true, true }, true},
-		"the channel hidden": {func(s *zuliptest.Settings) { s.Hidden = true }, false},
+		"too late":              {zuliptest.Stream, func(s *zuliptest.Settings) { s.Late = true }, false},
+		"nobody edits":          {zuliptest.Stream, func(s *zuliptest.Settings) { s.NoEdits = true }, true},
+		"an administrator":      {zuliptest.Stream, func(s *zuliptest.Settings) { s.Late, s.Admin = true, true }, true},
+		"the channel hidden":    {zuliptest.Stream, func(s *zuliptest.Settings) { s.Hidden = true }, false},
+		"hidden, by its number": {"7", func(s *zuliptest.Settings) { s.Hidden = true }, false},
 	} {
-		p, platform := open(t)
+		p, platform := open(t, func(c *Config) { c.Stream = x.stream })
 		r, err := p.Publish(t.Context(), message(1))
 		if err != nil {
 			t.Fatal(err)

@@ -69,10 +69,14 @@ func (p *Platform) find(w http.ResponseWriter, r *http.Request) *message {
 }
 
 func (m *message) shape() map[string]any {
-	return map[string]any{
+	v := map[string]any{
 		"id": m.id, "sender_id": m.sender, "content": m.content, "timestamp": m.at.Unix(), "subject": m.topic, "stream_id": number, "type": "stream",
 		"content_type": "text/x-markdown", "display_recipient": Stream,
 	}
+	if !m.moved.IsZero() {
+		v["last_moved_timestamp"] = m.moved.Unix()
+	}
+	return v
 }
 
 func (p *Platform) one(w http.ResponseWriter, r *http.Request) {

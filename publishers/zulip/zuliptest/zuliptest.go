@@ -72,6 +72,7 @@ type message struct {
 	raw            url.Values // as it came
 	at             time.Time
 	edited         int
+	moved          time.Time // to another topic; zero: never
 	deleted        bool
 }
 
@@ -150,6 +151,17 @@ func (p *Platform) Moderate(id string) {
 	for _, m := range p.messages {
 		if strconv.FormatInt(m.id, 10) == id {
 			m.deleted = true
+		}
+	}
+}
+
+// Move lets a moderator put a message in another topic.
+func (p *Platform) Move(id, topic string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.messages {
+		if strconv.FormatInt(m.id, 10) == id {
+			m.topic, m.moved = topic, time.Now().UTC()
 		}
 	}
 }
