@@ -28,6 +28,7 @@ import (
 
 // child is a crieur process on simulated platforms that outlive it.
 type child struct {
+	home   func() // sends the volunteer home
 	t      *testing.T
 	binary string
 	vars   map[string]string
@@ -122,7 +123,8 @@ func newChildIn(t *testing.T, w *world.World, people int, dir string) *child {
 	ctx, home := context.WithCancel(context.Background())
 	left := make(chan struct{})
 	go func() { defer close(left); volunteer(ctx, c.client, w) }()
-	t.Cleanup(func() { home(); <-left })
+	c.home = func() { home(); <-left }
+	t.Cleanup(c.home)
 	return c
 }
 

@@ -232,6 +232,7 @@ func TestTwoServersOnPostgres(t *testing.T) {
 	w := newWorld(t)
 	a := newChild(t, w, 20)
 	b := newChild(t, w, 0)
+	a.home() // one volunteer is enough
 	aCmd, aDead := a.start("")
 	bCmd, bDead := b.start("")
 	ids := append(a.submit(9000, 9004), b.submit(9004, 9008)...)
