@@ -106,8 +106,8 @@ func (c *calendar) receipt(id string) announce.Receipt {
 func (c *calendar) fields(m announce.Message) map[string]any {
 	blocks := c.markdown.Read(m.Text)
 	name := clip(m.Subject, maxName)
-	if len(blocks) > 0 && name == strings.TrimSpace(m.Subject) && blocks[0].Kind != markup.Code && words(blocks[0]) == name {
-		blocks = blocks[1:] // the title stands above
+	if name == strings.TrimSpace(m.Subject) {
+		blocks = markup.Untitled(blocks, name) // the title stands above
 	}
 	f := map[string]any{
 		"name":                 name,
@@ -128,15 +128,6 @@ func (c *calendar) fields(m announce.Message) map[string]any {
 	}
 	f["description"] = description
 	return f
-}
-
-// words are those of a block, in one style.
-func words(b markup.Block) string {
-	var out strings.Builder
-	for _, s := range b.Spans {
-		out.WriteString(s.Text)
-	}
-	return strings.TrimSpace(out.String())
 }
 
 // location is where people go: the venue, or the address of the online room, or where more is said.

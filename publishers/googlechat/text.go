@@ -74,10 +74,7 @@ type image struct {
 // Chat app depends on when the app was made.
 func compose(r *markup.Reader, m announce.Message) message {
 	title := strings.Join(strings.Fields(m.Subject), " ")
-	blocks := r.Read(m.Text)
-	if len(blocks) > 0 && said(blocks[0]) == title {
-		blocks = blocks[1:]
-	}
+	blocks := markup.Untitled(r.Read(m.Text), title)
 	head := line([]markup.Span{{Text: title, Bold: true}})
 	out := message{Text: strings.TrimSpace(head + "\n\n" + write(blocks)), Syntax: "MARKUP_SYNTAX_CHAT"}
 	var shown []widget
@@ -95,15 +92,6 @@ func compose(r *markup.Reader, m announce.Message) message {
 		out.Cards = []card{c}
 	}
 	return out
-}
-
-// said is what a block says, in one line.
-func said(b markup.Block) string {
-	var t strings.Builder
-	for _, s := range b.Spans {
-		t.WriteString(s.Text)
-	}
-	return strings.Join(strings.Fields(t.String()), " ")
 }
 
 func write(blocks []markup.Block) string {

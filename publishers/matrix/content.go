@@ -53,7 +53,7 @@ func (p *publisher) kind() string {
 // that one call has one effect, and the text is the picture's caption.
 func (p *publisher) compose(ctx context.Context, m announce.Message) (content, error) {
 	title := strings.TrimSpace(m.Subject)
-	blocks := untitled(p.reader.Read(m.Text), title)
+	blocks := markup.Untitled(p.reader.Read(m.Text), title)
 	linked, users := mention(blocks, m.Mentions)
 	plain, formatted := []string{}, ""
 	if title != "" {
@@ -114,21 +114,6 @@ func in(l announce.Language, french, english string) string {
 		return french
 	}
 	return english
-}
-
-// untitled is blocks without a first one that says no more than the title.
-func untitled(blocks []markup.Block, title string) []markup.Block {
-	if len(blocks) == 0 || blocks[0].Quote > 0 || blocks[0].Kind != markup.Paragraph && blocks[0].Kind != markup.Heading {
-		return blocks
-	}
-	var said strings.Builder
-	for _, s := range blocks[0].Spans {
-		said.WriteString(s.Text)
-	}
-	if strings.Join(strings.Fields(said.String()), " ") == strings.Join(strings.Fields(title), " ") {
-		return blocks[1:]
-	}
-	return blocks
 }
 
 // measure is how many bytes of an event the text takes: it stands there twice.

@@ -28,7 +28,7 @@ func limits(r *markup.Reader) announce.Limits {
 // compose is the message in Mattermost's Markdown. linked: pictures that anybody can fetch are shown from their address.
 func compose(r *markup.Reader, m announce.Message, linked bool) string {
 	title := strings.Join(strings.Fields(m.Subject), " ")
-	blocks := untitled(r.Read(m.Text), title)
+	blocks := markup.Untitled(r.Read(m.Text), title)
 	var parts []string
 	if title != "" {
 		parts = append(parts, heading(4, words(title)))
@@ -54,19 +54,4 @@ func in(l announce.Language, french, english string) string {
 		return french
 	}
 	return english
-}
-
-// untitled is blocks without a first one that says no more than the title.
-func untitled(blocks []markup.Block, title string) []markup.Block {
-	if len(blocks) == 0 || blocks[0].Quote > 0 || blocks[0].Kind != markup.Paragraph && blocks[0].Kind != markup.Heading {
-		return blocks
-	}
-	var said strings.Builder
-	for _, s := range blocks[0].Spans {
-		said.WriteString(s.Text)
-	}
-	if strings.Join(strings.Fields(said.String()), " ") == title {
-		return blocks[1:]
-	}
-	return blocks
 }

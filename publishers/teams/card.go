@@ -90,10 +90,7 @@ type action struct {
 
 func (f *flow) compose(m announce.Message) envelope {
 	title := strings.TrimSpace(m.Subject)
-	blocks := f.reader.Read(m.Text)
-	if len(blocks) > 0 && title != "" && said(blocks[0]) == strings.Join(strings.Fields(title), " ") {
-		blocks = blocks[1:]
-	}
+	blocks := markup.Untitled(f.reader.Read(m.Text), title)
 	c := card{
 		Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4", Language: string(m.Language),
 		Fallback: strings.TrimSpace(title + " " + m.Link), Body: elements(blocks), Teams: map[string]string{"width": "Full"},
@@ -117,15 +114,6 @@ func (f *flow) compose(m announce.Message) envelope {
 		c.Actions = []action{{Type: "Action.OpenUrl", Title: label, URL: target}}
 	}
 	return envelope{Type: "message", Attachments: []attachment{{ContentType: "application/vnd.microsoft.card.adaptive", Content: c}}}
-}
-
-// said is what a block says, in one line.
-func said(b markup.Block) string {
-	var t strings.Builder
-	for _, s := range b.Spans {
-		t.WriteString(s.Text)
-	}
-	return strings.Join(strings.Fields(t.String()), " ")
 }
 
 // elements writes each line of the blocks as a text of its own: clients disagree about line breaks and lists inside one.
@@ -159,7 +147,7 @@ func elements(blocks []markup.Block) []element {
 			if n > 0 && mark != "" {
 				mark = "\u2003"
 			}
-			if e.Text = line(append([]markup.Span{{Text: indent + mark}}, spans...)); said(markup.Block{Spans: spans}) == "" {
+			if e.Text = line(append([]markup.Span{{Text: indent + mark}}, spans...)); (markup.Block{Spans: spans}).Words() == "" {
 				continue
 			}
 			switch {

@@ -135,11 +135,7 @@ func (l *layout) pages(m announce.Message) []page {
 
 // body is the text without the title at its beginning, which stands in the front matter.
 func (l *layout) body(v announce.Version) string {
-	blocks := l.read.Read(v.Text)
-	if len(blocks) > 0 && strings.TrimSpace(markup.Plain(blocks[:1])) == strings.TrimSpace(v.Subject) {
-		blocks = blocks[1:]
-	}
-	return engine(l.kind).write(blocks)
+	return engine(l.kind).write(markup.Untitled(l.read.Read(v.Text), v.Subject))
 }
 
 func (l *layout) created(m announce.Message) time.Time {

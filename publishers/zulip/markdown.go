@@ -15,7 +15,7 @@ import (
 // compose is the message in Zulip's Markdown, with links to its uploaded pictures, which Zulip shows below the text.
 func compose(r *markup.Reader, m announce.Message, pictures []string) string {
 	title := strings.Join(strings.Fields(m.Subject), " ")
-	blocks := untitled(r.Read(m.Text), title)
+	blocks := markup.Untitled(r.Read(m.Text), title)
 	var parts []string
 	if title != "" {
 		parts = append(parts, "**"+words(title)+"**")
@@ -44,21 +44,6 @@ func clip(s string, n int) string {
 		s = s[:i]
 	}
 	return strings.TrimRight(s, " ,;:–—-") + "…"
-}
-
-// untitled is blocks without a first one that says no more than the title.
-func untitled(blocks []markup.Block, title string) []markup.Block {
-	if len(blocks) == 0 || blocks[0].Quote > 0 || blocks[0].Kind != markup.Paragraph && blocks[0].Kind != markup.Heading {
-		return blocks
-	}
-	var said strings.Builder
-	for _, s := range blocks[0].Spans {
-		said.WriteString(s.Text)
-	}
-	if strings.Join(strings.Fields(said.String()), " ") == title {
-		return blocks[1:]
-	}
-	return blocks
 }
 
 // write is blocks in Zulip's Markdown, where no character of the author's means anything but itself. mentions are those

@@ -253,6 +253,27 @@ func (w *walker) code(n ast.Node) string {
 	return strings.TrimRight(b.String(), " \t\n")
 }
 
+// Words are what a block says, on one line.
+func (b Block) Words() string {
+	var t strings.Builder
+	for _, s := range b.Spans {
+		t.WriteString(s.Text)
+	}
+	return strings.Join(strings.Fields(t.String()), " ")
+}
+
+// Untitled is blocks without a first one that says no more than the title: for platforms that show the title by itself.
+func Untitled(blocks []Block, title string) []Block {
+	if len(blocks) == 0 || blocks[0].Quote > 0 || blocks[0].Kind != Paragraph && blocks[0].Kind != Heading {
+		return blocks
+	}
+	linked := slices.ContainsFunc(blocks[0].Spans, func(s Span) bool { return s.Link != "" })
+	if said := blocks[0].Words(); linked || said == "" || said != strings.Join(strings.Fields(title), " ") {
+		return blocks
+	}
+	return blocks[1:]
+}
+
 // Plain writes blocks without any markup: "- " and "1. " before items, "> " before quotations, an address in brackets
 // behind the words that lead to it.
 func Plain(blocks []Block) string {

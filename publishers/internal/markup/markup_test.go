@@ -45,3 +45,25 @@ func TestRead(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", plain, want2)
 	}
 }
+
+func TestUntitled(t *testing.T) {
+	r := NewReader()
+	for md, want := range map[string]string{
+		"**Soirée  Rust**\n\nMercredi":                   "Mercredi",
+		"# Soirée *Rust*\n\nMercredi":                    "Mercredi",
+		"Soirée\nRust\n\nMercredi":                       "Mercredi",
+		"Soirée Rust !\n\nMercredi":                      "Soirée Rust !\n\nMercredi",
+		"- Soirée Rust\n\nMercredi":                      "- Soirée Rust\n\nMercredi",
+		"> Soirée Rust\n\nMercredi":                      "> Soirée Rust\n\nMercredi",
+		"    Soirée Rust\n\nMercredi":                    "Soirée Rust\n\nMercredi",
+		"[Soirée Rust](https://example.org)\n\nMercredi": "Soirée Rust (https://example.org)\n\nMercredi",
+		"": "",
+	} {
+		if got := Plain(Untitled(r.Read(md), " Soirée\u00a0Rust ")); got != want {
+			t.Errorf("%q: %q, want %q", md, got, want)
+		}
+	}
+	if got := Plain(Untitled(r.Read("---\n\nMercredi"), "")); got != "—\n\nMercredi" {
+		t.Errorf("%q", got)
+	}
+}
