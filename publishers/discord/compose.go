@@ -56,7 +56,7 @@ func (p post) whole() map[string]any {
 		f["flags"] = suppressEmbeds
 		var list []any
 		for i, x := range p.pictures {
-			list = append(list, map[string]any{"id": i, "filename": filename(i, x), "description": x.Alt})
+			list = append(list, map[string]any{"id": i, "filename": filename(i, x), "description": clip(x.Alt, maxAlt)})
 		}
 		f["attachments"] = list
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/discord/discordtest"
@@ -339,5 +340,18 @@ func TestPace(t *testing.T) {
 		if !errors.As(err, &e) || e.Outcome != announce.RateLimited || e.RetryAfter != 1337*time.Millisecond {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// Discord counts a character of some scripts as two. The words of a picture never cost the post.
+func TestLongWordsOfAPicture(t *testing.T) {
+	p, _ := open(t, withBot)
+	m := sample(1)
+	m.Images = []announce.Picture{drawn(1, "𝔘 "+strings.Repeat("𝔄𝔅 ", 340))}
+	if n := utf8.RuneCountInString(m.Images[0].Alt); n > p.Limits().Alt {
+		t.Fatalf("%d characters", n)
+	}
+	if _, err := p.Publish(t.Context(), m); err != nil {
+		t.Error(err)
 	}
 }

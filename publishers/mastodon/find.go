@@ -60,7 +60,10 @@ var elsewhere = regexp.MustCompile(`(@[A-Za-z0-9_]+(?:[.-]+[A-Za-z0-9_]+)*)@[\pL
 
 // words are the letters and digits of a text: what servers leave as it is. They show an account's name without its server.
 func words(s string) string {
-	s = elsewhere.ReplaceAllString(strings.ReplaceAll(s, mark, ""), "$1")
+	s = strings.ReplaceAll(s, mark, "")
+	for before := ""; s != before; { // what stood behind a server may seem to be one now
+		before, s = s, elsewhere.ReplaceAllString(s, "$1")
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r

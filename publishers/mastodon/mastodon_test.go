@@ -357,6 +357,20 @@ func TestReceiptOfAPerson(t *testing.T) {
 	}
 }
 
+// A server shows no server of whom the template mentions, which can make a mention of the author's words behind it.
+func TestFindBehindAMention(t *testing.T) {
+	p, began := open(t, mastodontest.New()), time.Now()
+	m := message(1)
+	m.Text = "Avec @club@example.social@ada:example.org\nhttps://example.org/1"
+	r, err := p.Publish(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, there, err := p.(announce.Finder).Find(t.Context(), m, began); !there || err != nil || again.ID != r.ID {
+		t.Errorf("%+v, %t, %v", again, there, err)
+	}
+}
+
 // Repeating the key is a second net only: one server gives the post back, one fails, one posts twice.
 func TestRepeatedKey(t *testing.T) {
 	for name, c := range map[string]struct {
