@@ -13,6 +13,7 @@ const mark = "\u2060"
 
 var (
 	address = regexp.MustCompile(`(?i)https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]+)?(?:/(?:[a-z0-9!*';:=+,.$/%#\[\]_~@|&-]|\([a-z0-9!*';:=+,.$/%#\[\]_~@|&-]+\))*)?(?:\?[a-z0-9!?*'();:&=+$/%#\[\]_.,~|@-]*)?`)
+	maybe   = regexp.MustCompile(`(?i)https?://[\pL\pN\pM._-]*`) // the beginning of what a server may take for one
 	handle  = regexp.MustCompile(`^[A-Za-z0-9_]+(?:[.-]+[A-Za-z0-9_]+)*(?:@[\pL\pN\pM_]+(?:[.-]+[\pL\pN\pM_]+)*)?`)
 	hashtag = regexp.MustCompile(`^[\pN·・]*[\pL\pM_][\pL\pN\pM_·・]*`) // a number alone is none
 )
@@ -21,9 +22,14 @@ var (
 func links(text string) [][]int {
 	return slices.DeleteFunc(address.FindAllStringIndex(text, -1), func(at []int) bool {
 		at[1] = at[0] + len(trimmed(text[at[0]:at[1]]))
-		before, _ := utf8.DecodeLastRuneInString(text[:at[0]])
-		return at[0] > 0 && (inWord(before) || strings.ContainsRune("@#$", before))
+		return behindWord(text, at[0])
 	})
+}
+
+// behindWord reports whether what begins there follows something that makes it no address.
+func behindWord(text string, at int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:at])
+	return at > 0 && (inWord(before) || strings.ContainsRune("@#$", before))
 }
 
 // trimmed is an address without the punctuation of the sentence around it.
@@ -85,7 +91,13 @@ const mastodonsLink = 23
 func (r rules) measure(text string) int {
 	text = neutral(text, nil, nil)
 	n := utf8.RuneCountInString(text)
-	for _, at := range links(text) {
+	sure := links(text)
+	for _, at := range maybe.FindAllStringIndex(text, -1) {
+		if !behindWord(text, at[0]) && !slices.ContainsFunc(sure, func(s []int) bool { return s[0] == at[0] }) {
+			n += max(0, r.link-utf8.RuneCountInString(text[at[0]:at[1]]))
+		}
+	}
+	for _, at := range sure {
 		whole := utf8.RuneCountInString(text[at[0]:at[1]])
 		counts := max(whole, r.link)
 		if r.link == mastodonsLink {

@@ -38,6 +38,7 @@ func TestMeasure(t *testing.T) {
 	}{
 		{"", 0, 0}, {"été", 3, 3}, {long, 23, 120}, {"https://a.io", 23, 25}, {"(" + long + ").", 26, 123}, {"@ada", 5, 5}, {"👩‍👩‍👧", 5, 5},
 		{"voir " + long + "\n" + long, 52, 246}, {"ahttps://example.org/1", 22, 22},
+		{"https://é.io", 23, 25}, {"(https://é.io)(fin)", 30, 32}, {"https://é.example.org/" + strings.Repeat("ü", 20), 44, 46},
 	} {
 		m, g := mastodons(), mastodons()
 		g.link = 25
