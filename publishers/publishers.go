@@ -201,11 +201,13 @@ func Open(accounts []string, environ map[string]string, d Deps) ([]Account, erro
 		}
 		com, err := env.ParseAsWithOptions[common](env.Options{Environment: environ, Prefix: prefix})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			errs = append(errs, explain(name, prefix, err, common{})...)
 		}
-		p, err := list()[n].open(environ, prefix, d)
-		if err != nil {
-			errs = append(errs, explain(name, prefix, err)...)
+		p, failed := list()[n].open(environ, prefix, d)
+		if failed != nil {
+			errs = append(errs, explain(name, prefix, failed, list()[n].config)...)
+		}
+		if err != nil || failed != nil {
 			continue
 		}
 		a := Account{Name: name, Publisher: p}
@@ -224,17 +226,23 @@ func Feeds(accounts []string, environ map[string]string, d Deps) (http.Handler, 
 	}
 	c, err := env.ParseAsWithOptions[feed.Config](env.Options{Environment: environ, Prefix: Prefix("feed")})
 	if err != nil {
-		return nil, errors.Join(explain("feed", Prefix("feed"), err)...)
+		return nil, errors.Join(explain("feed", Prefix("feed"), err, c)...)
 	}
 	return c.Handler(d.Shelf, d.Site), nil
 }
 
-// explain names the variables behind err.
-func explain(account, prefix string, err error) []error {
+// explain names the variables behind err, which came of reading config or of what a channel's New says.
+func explain(account, prefix string, err error, config any) []error {
 	var all env.AggregateError
 	var out []error
 	if errors.As(err, &all) {
 		for _, e := range all.Errors {
+			var wrong env.ParseError
+			if errors.As(e, &wrong) {
+				f, _ := reflect.TypeOf(config).FieldByName(wrong.Name)
+				name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+				e = fmt.Errorf("%s%s: %w", prefix, name, wrong.Err)
+			}
 			out = append(out, fmt.Errorf("%s: %w", account, e))
 		}
 		return out

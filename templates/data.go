@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark/ast"
 
@@ -177,12 +179,12 @@ func (r Request) tags() []string {
 // written are the hashtags and account names in a text that a template put there.
 func (r Request) written(text string) (tags, mentions []string) {
 	for _, tag := range strings.Fields(hashtags(r.tags(), mostTags)) {
-		if strings.Contains(text, tag) {
+		if standsIn(text, tag) {
 			tags = append(tags, strings.TrimPrefix(tag, "#"))
 		}
 	}
 	mention := func(name string, handles map[string]string) {
-		if h := r.handleOf(name, handles); h != "" && strings.Contains(text, "@"+h) && !slices.Contains(mentions, h) {
+		if h := r.handleOf(name, handles); h != "" && standsIn(text, "@"+h) && !slices.Contains(mentions, h) {
 			mentions = append(mentions, h)
 		}
 	}
@@ -200,6 +202,22 @@ func (r Request) written(text string) (tags, mentions []string) {
 }
 
 const mostTags = 20
+
+// standsIn reports whether a word stands in the text, and not only as the beginning of a longer one.
+func standsIn(text, word string) bool {
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		end := from + i + len(word)
+		next, _ := utf8.DecodeRuneInString(text[end:])
+		if end == len(text) || !unicode.IsLetter(next) && !unicode.IsDigit(next) && next != '_' && next != '@' {
+			return true
+		}
+		from = end
+	}
+}
 
 // mainLink is the one address that a short message gives.
 func mainLink(a announce.Announcement) string {

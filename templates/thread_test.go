@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,6 +99,35 @@ func TestLanguagesTogether(t *testing.T) {
 		Limits: announce.Limits{Text: 120, Short: true, Links: true}})
 	if err == nil || !strings.Contains(err.Error(), "is too long for mastodon") {
 		t.Errorf("%v", err)
+	}
+}
+
+// In several languages, too, a text is within the limit or refused.
+func TestTogetherNeverOverTheLimit(t *testing.T) {
+	s := set(t)
+	for _, account := range []string{"slack", "mastodon", "plain", "ntfy"} {
+		for _, c := range cases {
+			for limit := 120; limit < 2600; limit += 37 {
+				r := Request{Account: account, Language: "fr", Also: []announce.Language{"en"}, Announcement: sample(t, c, announce.KindEvent), Site: community(),
+					Limits: announce.Limits{Text: limit, Links: true, Markdown: account == "slack", Short: account == "mastodon"}}
+				m, err := first(s.Render(r))
+				if err == nil && utf8.RuneCountInString(m.Text) > limit {
+					t.Fatalf("%s, %s: %d > %d\n%s", account, c, utf8.RuneCountInString(m.Text), limit, m.Text)
+				}
+				var f announce.Faults
+				if err != nil && !errors.As(err, &f) {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+func TestOnlyWholeWordsWereWritten(t *testing.T) {
+	for text, want := range map[string]bool{"a #Go b": true, "#Go": true, "#GoLang": false, "#GoLang et #Go.": true, "x #Go_x": false} {
+		if standsIn(text, "#Go") != want {
+			t.Errorf("%q: %v", text, !want)
+		}
 	}
 }
 

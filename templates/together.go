@@ -43,7 +43,11 @@ func (s *Set) together(r Request, languages []announce.Language, versions []anno
 		texts[i] = v.Text
 		return err
 	}
-	each := (limit - (len(languages)-1)*measure(divider)) / len(languages)
+	over := 0 // what stands between the texts
+	for i := 1; i < len(versions); i++ {
+		over += measure(divider + words.strong(words.words(versions[i].Subject)) + "\n\n")
+	}
+	each := (limit - over) / len(languages)
 	for i := range languages {
 		if err := share(i, each); err != nil {
 			return "", err
@@ -54,6 +58,9 @@ func (s *Set) together(r Request, languages []announce.Language, versions []anno
 		if err := share(i, each+limit-measure(join())); err != nil || measure(join()) > limit {
 			texts = before
 		}
+	}
+	if text := join(); measure(text) > limit {
+		return "", s.tell(r, languages[0]).tooLong(measure, measure(text))
 	}
 	return join(), nil
 }

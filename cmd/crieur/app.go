@@ -108,6 +108,10 @@ func speakable(notices []string, accounts []publishers.Account) error {
 		switch {
 		case i < 0:
 			errs = append(errs, fmt.Errorf("%sNOTICES: %q is not one of CRIEUR_CHANNELS", prefix, name))
+		case len(accounts[i].Publisher.Limits().Kinds) > 0:
+			errs = append(errs, fmt.Errorf("%sNOTICES: %s takes announcements of some kinds only, and no notices: name another account", prefix, name))
+		case !accounts[i].Aside && accounts[i].To == "" && !accounts[i].Publisher.Limits().Personal:
+			errs = append(errs, fmt.Errorf("%sNOTICES: %s is where announcements go, and a notice holds links by which tasks can be settled: make an account for the organisers and set its ASIDE=true (%sASIDE)", prefix, name, publishers.Prefix(name)))
 		case accounts[i].Publisher.Limits().Personal && accounts[i].To == "":
 			errs = append(errs, fmt.Errorf("%sNOTICES: %s writes to every subscriber: set %sTO to the organisers' address, or name another account", prefix, name, publishers.Prefix(name)))
 		}

@@ -177,7 +177,7 @@ func volunteer(ctx context.Context, c *client.Client, w *world.World) {
 			case t.Verb == announce.Amend:
 				board.Change(at, t.Text)
 			}
-			_, _ = c.Settle(ctx, t.Announcement, t.Delivery.ID, web.Settlement{Saw: broadcast.Finished, URL: at}) // else the task is still there
+			_, _ = c.Settle(ctx, t.Announcement, t.Delivery.ID, web.Settlement{Saw: broadcast.Finished, URL: at, Seen: &t.Wanted}) // else the task is still there
 		}
 	}
 }

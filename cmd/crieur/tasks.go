@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
@@ -21,22 +20,22 @@ func (tasksCmd) Help() string {
 
 func (c tasksCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
-		all, err := r.Tasks(ctx)
-		if err != nil {
-			return err
-		}
 		if c.Delivery != "" {
-			i := slices.IndexFunc(all, func(t broadcast.Task) bool { return t.Delivery.ID == c.Delivery })
-			if i < 0 {
-				return &inputError{fmt.Errorf("no task has the ID %s; list them with: crieur tasks", c.Delivery)}
+			t, err := r.Task(ctx, c.Delivery)
+			switch {
+			case err != nil:
+				return err
+			case c.JSON:
+				return printJSON(s.out, t)
 			}
-			all = all[i : i+1]
+			return showTask(s, t)
 		}
+		all, err := r.Tasks(ctx)
 		switch {
+		case err != nil:
+			return err
 		case c.JSON:
 			return printJSON(s.out, all)
-		case c.Delivery != "":
-			return showTask(s, all[0])
 		case len(all) == 0:
 			_, err := fmt.Fprintln(s.out, "Nothing waits for a person.")
 			return err
@@ -51,6 +50,10 @@ func (c tasksCmd) Run(ctx context.Context, s *session) error {
 
 func showTask(s *session, t broadcast.Task) error {
 	p := s.painter()
+	if t.Verb == announce.Nothing {
+		_, err := fmt.Fprintf(s.out, "%s\n%s is %s: nothing waits for a person.\n", p.paint("1", t.Title), t.Delivery.Channel, p.state(string(t.Delivery.State)))
+		return err
+	}
 	fmt.Fprintf(s.out, "%s\n%s: %s\n\n", p.paint("1", t.Title), t.Delivery.Channel, t.Delivery.Fault)
 	if r := t.Delivery.Receipt; r != nil && r.URL != "" {
 		fmt.Fprintf(s.out, "The post: %s\n\n", r.URL)

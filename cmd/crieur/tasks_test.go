@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/sim"
 	"github.com/crieur/crieur/publishers/slack/slacktest"
 )
@@ -89,10 +90,10 @@ func TestTaskIsToldOnceAndSettledOnItsPage(t *testing.T) {
 			t.Errorf("%s: %d", wrong, status)
 		}
 	}
-	if status, body := page(t, http.MethodPost, link, "saw=done&url=javascript%3Aalert(1)"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "is not a web address") {
+	if status, body := page(t, http.MethodPost, link, "saw=done&verb=publish&rev=1&url=javascript%3Aalert(1)"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "is not a web address") {
 		t.Errorf("%d\n%s", status, body)
 	}
-	if status, body := page(t, http.MethodPost, link, url.Values{"saw": {"done"}, "url": {"https://example.org/p/1"}}.Encode()); status != http.StatusOK || !strings.Contains(body, "https://example.org/p/1") {
+	if status, body := page(t, http.MethodPost, link, url.Values{"saw": {"done"}, "verb": {"publish"}, "rev": {"1"}, "url": {"https://example.org/p/1"}}.Encode()); status != http.StatusOK || !strings.Contains(body, "https://example.org/p/1") {
 		t.Errorf("%d\n%s", status, body)
 	}
 	st, err := c.client.Status(context.Background(), a.ID)
@@ -104,6 +105,55 @@ func TestTaskIsToldOnceAndSettledOnItsPage(t *testing.T) {
 	}
 	if out := c.run("tasks"); !strings.Contains(out, "Nothing waits") {
 		t.Error(out)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	<-dead
+}
+
+// A page that was opened before the announcement was changed or taken back settles nothing.
+func TestAnOldTaskPageSettlesNothing(t *testing.T) {
+	t.Parallel()
+	c, team, _ := newTeam(t)
+	c.vars["CRIEUR_CHANNELS"] += ",assisted"
+	c.vars["CRIEUR_ASSISTED_PLACE"] = "Babillard"
+	c.home()
+	cmd, dead := c.start("")
+	ctx := context.Background()
+	a, _, err := c.client.Submit(ctx, numbered(1), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.until("the organisers are told", 20*time.Second, func() bool { return len(team.Posts()) == 1 })
+	link := taskLink.FindString(html.UnescapeString(team.Posts()[0].Text + " " + team.Posts()[0].HTML))
+	if _, err := c.client.Amend(ctx, a.ID, 1, numbered(2)); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := page(t, http.MethodPost, link, "saw=done&verb=publish&rev=1"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "n° 0002") {
+		t.Errorf("after an amendment: %d\n%s", status, body)
+	}
+	if err := c.client.Retract(ctx, a.ID, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range []string{"publish&rev=1", "publish&rev=2", "amend&rev=2"} {
+		if status, _ := page(t, http.MethodPost, link, "saw=done&verb="+old); status != http.StatusUnprocessableEntity {
+			t.Errorf("%s after a retraction: %d", old, status)
+		}
+	}
+	c.until("the person is asked to take it down", 20*time.Second, func() bool {
+		status, body := page(t, http.MethodGet, link, "")
+		return status == http.StatusOK && strings.Contains(body, `name="verb" value="retract"`) && strings.Contains(body, "retirer à la main")
+	})
+	if status, _ := page(t, http.MethodPost, link, "saw=done&verb=retract&rev=2"); status != http.StatusOK {
+		t.Errorf("%d", status)
+	}
+	st, err := c.client.Status(ctx, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range st.Deliveries {
+		if d.Channel == "assisted" && d.State != announce.Retracted {
+			t.Errorf("%+v", d)
+		}
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-dead
@@ -140,7 +190,7 @@ func TestStopIsToldOnce(t *testing.T) {
 
 func TestNoticesNeedAReader(t *testing.T) {
 	vars := map[string]string{"CRIEUR_CHANNELS": "feed,email", "CRIEUR_EMAIL_FROM": "club@example.org", "CRIEUR_EMAIL_HOST": "127.0.0.1", "CRIEUR_STATE": t.TempDir()}
-	for notices, want := range map[string]string{"email": "CRIEUR_EMAIL_TO", "slack": "is not one of CRIEUR_CHANNELS"} {
+	for notices, want := range map[string]string{"email": "CRIEUR_EMAIL_TO", "slack": "is not one of CRIEUR_CHANNELS", "feed": "CRIEUR_FEED_ASIDE"} {
 		vars["CRIEUR_NOTICES"] = notices
 		var out, errs strings.Builder
 		if code := run(t.Context(), []string{"channels"}, environList(vars), streams{strings.NewReader(""), &out, &errs}); code != exitInput || !strings.Contains(errs.String(), want) {

@@ -65,7 +65,7 @@ type Service struct {
 	audience chan struct{}  // the planner
 	running  sync.Map       // idempotency keys of submissions under way
 	nudges   sync.WaitGroup // nudges on their way to the queue
-	told     sync.Map       // notices that are on record
+	told     sync.Map       // keys of notices that this process saw on record; the record decides
 	checkups sync.Map       // the last Checkup of each account, by its name
 	working  sync.Map       // pairs of account and announcement that are being worked on
 }

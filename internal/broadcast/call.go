@@ -318,7 +318,7 @@ func (s *Service) save(ctx context.Context, account string, fence int64, v verdi
 		return err
 	}
 	if open(v.Delivery) {
-		s.tellTasks(ctx, v.Delivery.Announcement)
+		s.recorded(v.Delivery.ID)
 	}
 	return nil
 }

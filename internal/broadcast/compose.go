@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (s *Service) pages(a announce.Announcement, targets []account) []page {
 }
 
 // compose renders every wanted account and language. The error is a Faults naming every one that does not fit.
-func (s *Service) compose(a announce.Announcement) (composed, error) {
+func (s *Service) compose(ctx context.Context, a announce.Announcement) (composed, error) {
 	var c composed
 	var faults announce.Faults
 	targets := s.targets(a)
@@ -76,7 +77,7 @@ func (s *Service) compose(a announce.Announcement) (composed, error) {
 	if len(targets) == 0 && len(faults) == 0 {
 		faults = append(faults, announce.Fault{Field: "channels", Say: "no channel is switched on here; set CRIEUR_CHANNELS"})
 	}
-	for _, p := range s.renderAll(a, targets) {
+	for _, p := range s.renderAll(ctx, a, targets) {
 		if p.err != nil {
 			faults = appendFaults(faults, p.err)
 			continue
@@ -97,14 +98,23 @@ func (s *Service) compose(a announce.Announcement) (composed, error) {
 }
 
 // renderAll renders every page, as many at once as there are processors.
-func (s *Service) renderAll(a announce.Announcement, targets []account) []page {
+func (s *Service) renderAll(ctx context.Context, a announce.Announcement, targets []account) []page {
 	pages := s.pages(a, targets)
 	var cards deck
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range pages {
 		p := &pages[i]
-		g.Go(func() error { p.messages, p.err = s.render(a, *p, &cards); return nil })
+		g.Go(func() error {
+			defer func() {
+				if r := recover(); r != nil {
+					s.Log.Error("rendering crashed", "account", p.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+					p.err = errors.New("this announcement crashed the rendering for " + p.Name + "; please report it as a defect of Crieur")
+				}
+			}()
+			p.messages, p.err = s.render(ctx, a, *p, &cards)
+			return nil
+		})
 	}
 	_ = g.Wait() // each page holds its own error
 	answer(pages)
@@ -144,11 +154,11 @@ func appendFaults(to announce.Faults, err error) announce.Faults {
 	return to
 }
 
-func (s *Service) render(a announce.Announcement, p page, cards *deck) ([]announce.Message, error) {
+func (s *Service) render(ctx context.Context, a announce.Announcement, p page, cards *deck) ([]announce.Message, error) {
 	if p.Campaign {
 		a.Link = campaign(a, p.account)
 	}
-	a, err := s.show(a, p, cards)
+	a, err := s.show(ctx, a, p, cards)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +171,8 @@ func (s *Service) render(a announce.Announcement, p page, cards *deck) ([]announ
 	return all, err
 }
 
-// campaign is the announcement's link with the parameters by which web statistics tell where a visitor came from.
+// campaign is the announcement's link with the parameters by which web statistics tell where a visitor came from. Nothing
+// of the author's address is changed.
 func campaign(a announce.Announcement, t account) string {
 	u, err := url.Parse(a.Link)
 	if err != nil || a.Link == "" {
@@ -171,13 +182,15 @@ func campaign(a announce.Announcement, t account) string {
 	if t.Limits.Personal || t.To != "" {
 		medium = "email"
 	}
-	q := u.Query()
-	for name, value := range map[string]string{"utm_source": announce.Channel(t.Name), "utm_medium": medium, "utm_campaign": string(a.ID)} {
-		if !q.Has(name) {
-			q.Set(name, value)
+	for _, p := range [][2]string{{"utm_source", announce.Channel(t.Name)}, {"utm_medium", medium}, {"utm_campaign", string(a.ID)}} {
+		if strings.HasPrefix(u.RawQuery, p[0]+"=") || strings.Contains(u.RawQuery, "&"+p[0]+"=") {
+			continue
 		}
+		if u.RawQuery != "" {
+			u.RawQuery += "&"
+		}
+		u.RawQuery += p[0] + "=" + url.QueryEscape(p[1])
 	}
-	u.RawQuery = q.Encode()
 	return u.String()
 }
 
@@ -242,7 +255,7 @@ func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, err
 		return nil, err
 	}
 	out := []Preview{}
-	for _, p := range s.renderAll(a, s.targets(a)) {
+	for _, p := range s.renderAll(ctx, a, s.targets(a)) {
 		if p.err != nil {
 			out = append(out, Preview{Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, Faults: appendFaults(nil, p.err)})
 		}

@@ -41,7 +41,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 }
 
 func (m *Metrics) checked(c Checkup) {
-	if !c.Expires.IsZero() {
+	if c.Expires.IsZero() {
+		m.expires.DeleteLabelValues(c.Channel)
+	} else {
 		m.expires.WithLabelValues(c.Channel).Set(float64(c.Expires.Unix()))
 	}
 	healthy := 1.0

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -14,6 +13,9 @@ import (
 
 // noticeTTL keeps the key of a notice as long as the record.
 const noticeTTL = 100 * 365 * 24 * time.Hour
+
+// noticeFresh is how long a notice that could not be told is still news.
+const noticeFresh = 48 * time.Hour
 
 // notice is what organisers hear, in their languages.
 type notice struct {
@@ -34,6 +36,7 @@ func (s *Service) tell(ctx context.Context, n notice) {
 	a := announce.Announcement{
 		ID: announce.NewID(now), Rev: 1, Kind: announce.KindNotice, Texts: map[announce.Language]announce.Text{}, Link: n.link,
 		Channels: s.Notices, Zone: s.Site.Zone, Created: now, Updated: now,
+		Expires: announce.When{Zone: s.Site.Zone, Instant: now.Add(noticeFresh)},
 	}
 	for _, l := range s.Site.Languages {
 		if t, ok := n.texts[l.Base()]; ok {
@@ -46,7 +49,7 @@ func (s *Service) tell(ctx context.Context, n notice) {
 	if a.Default == "" {
 		a.Default, a.Texts["en"] = "en", n.texts["en"]
 	}
-	c, err := s.compose(a)
+	c, err := s.compose(ctx, a)
 	if err == nil {
 		for i := range c.deliveries {
 			c.deliveries[i].First, c.deliveries[i].Next = now, now
@@ -127,14 +130,51 @@ func (s *Service) tellTasks(ctx context.Context, id announce.ID) {
 	}
 }
 
+// recorded tells of a delivery that has just come to rest at a person, beside the work of the account.
+func (s *Service) recorded(delivery string) {
+	s.nudges.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		d, err := s.Store.Delivery(ctx, delivery)
+		if err != nil {
+			s.Log.Warn("a task could not be read", "delivery", delivery, "err", err)
+			return
+		}
+		if !d.Wanted && s.accounts[d.Account].Manual && d.Calling != announce.Nothing && d.Calling != announce.Retract {
+			s.recall(ctx, d.Announcement, "crieur") // taken back while the person was being asked
+			return
+		}
+		if open(d) {
+			s.tellTask(ctx, d)
+		}
+	})
+}
+
+// taskNotice is the key under which a task is told.
+func taskNotice(d announce.Delivery) string {
+	return fmt.Sprintf("task:%s:%d:%s:%s", d.ID, d.Rev, wantedOf(d).Verb, d.Rest)
+}
+
+// forgetTask lets a task be told again: a person settled it, and it may come back.
+func (s *Service) forgetTask(ctx context.Context, before announce.Delivery) {
+	key := taskNotice(before)
+	s.told.Delete(key)
+	if err := s.Store.Forget(ctx, store.Key{Token: "notices", Key: key}); err != nil {
+		s.Log.Warn("if this task comes back, nobody is told again", "delivery", before.ID, "err", err)
+	}
+}
+
 func (s *Service) tellTask(ctx context.Context, d announce.Delivery) {
-	if slices.Contains(s.Notices, d.Account) {
-		return // a notice that fails makes no notice
+	if _, done := s.told.Load(taskNotice(d)); done || len(s.Notices) == 0 {
+		return
 	}
 	t, err := s.task(ctx, d)
 	if err != nil {
 		s.Log.Warn("a task could not be read", "delivery", d.ID, "err", err)
 		return
+	}
+	if t.kind == announce.KindNotice {
+		return // a notice that fails makes no notice
 	}
 	french := map[announce.Verb]string{announce.Publish: "publier", announce.Amend: "corriger", announce.Retract: "retirer"}[t.Verb]
 	english := map[announce.Verb]string{announce.Publish: "post", announce.Amend: "correct", announce.Retract: "take down"}[t.Verb]
@@ -146,7 +186,7 @@ func (s *Service) tellTask(ctx context.Context, d announce.Delivery) {
 		body += fmt.Sprintf("\n\n`crieur tasks %s`", d.ID)
 	}
 	s.tell(ctx, notice{
-		key:  fmt.Sprintf("task:%s:%d:%s:%s", d.ID, d.Rev, t.Verb, d.Rest),
+		key:  taskNotice(d),
 		link: t.Page,
 		texts: map[announce.Language]announce.Text{
 			"fr": {Title: clip("À faire sur "+d.Account+" : "+french+" « "+t.Title+" »", 250), Body: body},

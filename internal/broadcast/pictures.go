@@ -86,7 +86,7 @@ func (s *Service) address(data []byte, mediaType string) string {
 }
 
 // show is the announcement with the images that a page of an account shows, as its channel takes them.
-func (s *Service) show(a announce.Announcement, p page, cards *deck) (announce.Announcement, error) {
+func (s *Service) show(ctx context.Context, a announce.Announcement, p page, cards *deck) (announce.Announcement, error) {
 	if len(a.Images) == 0 && a.Event != nil && p.Card && p.Images > 0 && s.Cards && !a.Event.Cancelled && a.Kind != announce.KindCancellation {
 		card, err := cards.draw(s, a, p)
 		if err != nil {
@@ -97,7 +97,7 @@ func (s *Service) show(a announce.Announcement, p page, cards *deck) (announce.A
 	var faults announce.Faults
 	shown := make([]announce.Image, 0, len(a.Images))
 	for i, img := range a.Images[:min(len(a.Images), p.Images)] {
-		got, err := s.Media.Fit(img.Data, p.Picture)
+		got, err := s.Media.Fit(ctx, img.Data, p.Picture)
 		if err != nil {
 			faults = append(faults, announce.Fault{Field: fmt.Sprintf("images[%d]", i), Say: p.Name + ": " + err.Error()})
 			continue
@@ -105,9 +105,6 @@ func (s *Service) show(a announce.Announcement, p page, cards *deck) (announce.A
 		img.URL, img.Data, img.Type, img.Width, img.Height = "", got.Data, got.Type, got.Width, got.Height
 		if strings.HasPrefix(s.Site.URL, "https://") {
 			img.URL = s.address(got.Data, got.Type)
-			if p.HTML && !p.Multilingual { // a letter points to its pictures, and stays small
-				img.Data = nil
-			}
 		}
 		shown = append(shown, img)
 	}

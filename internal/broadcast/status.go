@@ -106,6 +106,9 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		return Status{}, err
 	}
 	_, text := a.Pick(a.Default)
+	if a.Kind == announce.KindNotice {
+		a.Link = "" // whoever has it can settle the task
+	}
 	st := Status{
 		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: s.shared(a).Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
 		Deliveries: make([]Row, 0, len(rows)), People: people, Stopped: h.all,
@@ -114,8 +117,11 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		return cmp.Or(cmp.Compare(s.place(a.Account), s.place(b.Account)), cmp.Compare(a.Part, b.Part))
 	})
 	var sum tally
-	for _, d := range rows {
+	for i, d := range rows {
 		r := RowOf(d)
+		if behind := i > 0 && d.Part > 0 && d.Todo() == announce.Publish && rows[i-1].Account == d.Account && st.Deliveries[i-1].waits(rows[i-1]); behind {
+			r.Person, r.Fault = true, "it answers the part before, which is not out"
+		}
 		r.Manual = s.accounts[d.Account].Manual
 		if fault, stopped := h.accounts[d.Account]; stopped && d.Todo() != announce.Nothing {
 			r.Fault, r.Person = fault, true
@@ -138,6 +144,11 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	}
 	st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now())
 	return st, nil
+}
+
+// waits reports whether a delivery is not out and nothing more happens to it by itself.
+func (r Row) waits(d announce.Delivery) bool {
+	return d.Shown == 0 && (r.Person || d.Rest != announce.Moving)
 }
 
 // place is where an account stands in the configuration; after all others when it is switched off.

@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,7 +45,7 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	if err := s.take(ctx, &a, nil); err != nil {
 		return Accepted{}, false, err
 	}
-	c, err := s.compose(a)
+	c, err := s.compose(ctx, a)
 	if err != nil {
 		return Accepted{}, false, err
 	}
@@ -143,7 +144,7 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 	if err := s.take(ctx, &a, old.Images); err != nil {
 		return Accepted{}, err
 	}
-	c, err := s.compose(a)
+	c, err := s.compose(ctx, a)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -217,11 +218,12 @@ func (s *Service) recall(ctx context.Context, id announce.ID, actor string) {
 		if !s.accounts[d.Account].Manual || d.Rest != announce.Person || d.Calling == announce.Nothing || d.Calling == announce.Retract {
 			continue
 		}
-		_, err = s.Store.SettleByPerson(ctx, d.ID, func(d announce.Delivery) (announce.Delivery, error) {
+		_, failed := s.Store.SettleByPerson(ctx, d.ID, func(d announce.Delivery) (announce.Delivery, error) {
 			d = done(d, d.Calling, d.Receipt)
 			d.Next = s.Store.Now()
 			return d, nil
 		}, actor)
+		err = errors.Join(err, failed)
 	}
 	if err != nil { // the task stays, and its page says that the announcement was taken back
 		s.Log.Warn("a task could not be turned round", "announcement", id, "err", err)
@@ -283,8 +285,9 @@ const (
 	Finished Saw = "done"     // the person did by hand what was wanted
 )
 
-// Settle records what a person saw of a delivery that rests, and lets it go on.
-func (s *Service) Settle(ctx context.Context, id announce.ID, delivery string, saw Saw, r announce.Receipt, actor string) (announce.Delivery, error) {
+// Settle records what a person saw of a delivery that rests, and lets it go on. With seen, a Faults when something else is
+// wanted now than when they looked.
+func (s *Service) Settle(ctx context.Context, id announce.ID, delivery string, saw Saw, seen *Wanted, r announce.Receipt, actor string) (announce.Delivery, error) {
 	now := s.Store.Now()
 	before, err := s.Store.Delivery(ctx, delivery)
 	if err != nil {
@@ -293,9 +296,38 @@ func (s *Service) Settle(ctx context.Context, id announce.ID, delivery string, s
 	if before.Announcement != id {
 		return announce.Delivery{}, store.ErrNotFound
 	}
-	d, err := s.Store.SettleByPerson(ctx, delivery, func(d announce.Delivery) (announce.Delivery, error) { return settled(d, saw, r, now) }, actor)
+	d, err := s.Store.SettleByPerson(ctx, delivery, func(d announce.Delivery) (announce.Delivery, error) {
+		if seen != nil && *seen != wantedOf(d) {
+			return d, announce.Faults{{Field: "seen", Say: "the announcement was changed or taken back since you looked: look again at what is to be done"}}
+		}
+		return settled(d, saw, r, now)
+	}, actor)
+	if err == nil {
+		s.forgetTask(ctx, before)
+	}
 	s.nudge()
 	return d, err
+}
+
+// Wanted is what was wanted of a delivery when a person looked: what they say is about that.
+type Wanted struct {
+	Verb announce.Verb `json:"verb,omitempty" enum:"publish,amend,retract"`
+	Rev  int           `json:"rev"`
+}
+
+// wantedOf is what a person is to do about a delivery that waits for them, and for which revision.
+func wantedOf(d announce.Delivery) Wanted {
+	w := Wanted{Rev: d.Rev}
+	switch {
+	case d.Rest == announce.Moving:
+	case !d.Wanted && (d.Shown > 0 || d.Calling != announce.Nothing):
+		w.Verb = announce.Retract
+	case d.Wanted && d.Shown == 0:
+		w.Verb = announce.Publish
+	case d.Wanted && d.Shown < d.Rev:
+		w.Verb = announce.Amend
+	}
+	return w
 }
 
 // settled is d after a person told what they saw.

@@ -14,15 +14,16 @@ import (
 
 // Task is a delivery that waits for a person, with what they need.
 type Task struct {
-	Announcement announce.ID      `json:"announcement"`
-	Title        string           `json:"title"`
-	Delivery     Row              `json:"delivery"`
-	Verb         announce.Verb    `json:"verb,omitempty" enum:"publish,amend,retract" doc:"What is to be done; absent: nothing any more."`
-	Lost         bool             `json:"lost" doc:"A call was made and its answer was lost: first look whether it happened."`
-	Message      announce.Message `json:"-"`
-	Text         string           `json:"text,omitempty" doc:"The text, ready to be posted."`
-	Images       []TaskImage      `json:"images,omitempty"`
-	Page         string           `json:"page,omitempty" doc:"Where a person can do it without a token. Whoever has this address can."`
+	Announcement announce.ID `json:"announcement"`
+	Title        string      `json:"title"`
+	Delivery     Row         `json:"delivery"`
+	Wanted
+	Lost    bool             `json:"lost" doc:"A call was made and its answer was lost: first look whether it happened."`
+	Message announce.Message `json:"-"`
+	Text    string           `json:"text,omitempty" doc:"The text, ready to be posted."`
+	Images  []TaskImage      `json:"images,omitempty"`
+	kind    announce.Kind
+	Page    string `json:"page,omitempty" doc:"Where a person can do it without a token. Whoever has this address can."`
 }
 
 // TaskImage is a picture that goes with a post.
@@ -48,6 +49,9 @@ func (s *Service) Tasks(ctx context.Context, limit int) ([]Task, error) {
 		if err != nil {
 			return nil, err
 		}
+		for i := range t.Message.Images {
+			t.Message.Images[i].Data = nil // a list is not for looking at pictures
+		}
 		out = append(out, t)
 	}
 	return out, nil
@@ -69,7 +73,7 @@ func (s *Service) task(ctx context.Context, d announce.Delivery) (Task, error) {
 		return t, err
 	}
 	_, text := a.Pick(d.Language)
-	t.Title = text.Title
+	t.Title, t.kind = text.Title, a.Kind
 	if t.Message, _, err = s.Store.Frozen(ctx, d); err != nil {
 		return t, err
 	}
@@ -77,15 +81,7 @@ func (s *Service) task(ctx context.Context, d announce.Delivery) (Task, error) {
 	for _, p := range t.Message.Images {
 		t.Images = append(t.Images, TaskImage{p.URL, p.Alt})
 	}
-	switch {
-	case d.Rest == announce.Moving:
-	case !d.Wanted && (d.Shown > 0 || d.Calling != announce.Nothing):
-		t.Verb = announce.Retract
-	case d.Wanted && d.Shown == 0:
-		t.Verb = announce.Publish
-	case d.Wanted && d.Shown < d.Rev:
-		t.Verb = announce.Amend
-	}
+	t.Wanted = wantedOf(d)
 	t.Lost = d.Calling != announce.Nothing && !s.accounts[d.Account].Manual
 	t.Page, err = s.taskPage(ctx, d.ID)
 	return t, err
@@ -123,14 +119,14 @@ func (s *Service) TaskByKey(ctx context.Context, delivery, key string) (Task, er
 }
 
 // Finish settles a task as the person on its page says: at is where the post can be seen, if they told.
-func (s *Service) Finish(ctx context.Context, t Task, saw Saw, at string) error {
+func (s *Service) Finish(ctx context.Context, t Task, saw Saw, seen Wanted, at string) error {
 	if at != "" {
 		u, err := url.Parse(at)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(at) > 2000 {
 			return announce.Faults{{Field: "url", Say: "is not a web address: write https://example.org/page"}}
 		}
 	}
-	_, err := s.Settle(ctx, t.Announcement, t.Delivery.ID, saw, announce.Receipt{URL: at}, "a person with the task's link")
+	_, err := s.Settle(ctx, t.Announcement, t.Delivery.ID, saw, &seen, announce.Receipt{URL: at}, "a person with the task's link")
 	if errors.Is(err, store.ErrFenced) {
 		return announce.Faults{{Field: "delivery", Say: "is being worked on this moment: try again in a minute"}}
 	}

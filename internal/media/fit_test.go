@@ -40,7 +40,7 @@ func TestFit(t *testing.T) {
 		"a camera that was turned":   {withExif(photo, 6), announce.PictureLimits{}, jpeg, 400, 600},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := New(Options{}).Fit(c.data, c.limits)
+			p, err := New(Options{}).Fit(t.Context(), c.data, c.limits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestFitRefuses(t *testing.T) {
 		"the picture is an SVG drawing":                             {[]byte("<svg/>"), announce.PictureLimits{}},
 		"the picture has 60000 × 60000 pixels":                      {headed(60000, 60000, 8, 2, 0), announce.PictureLimits{Side: 100}},
 	} {
-		if p, err := New(Options{}).Fit(c.data, c.limits); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if p, err := New(Options{}).Fit(t.Context(), c.data, c.limits); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("want %q: %v %v", want, p.Type, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestFitPutsOnPaper(t *testing.T) {
 				m.SetNRGBA(x, y, c.ink)
 			}
 		}
-		p, err := New(Options{}).Fit(asPNG(t, m), announce.PictureLimits{Types: []string{"image/jpeg"}})
+		p, err := New(Options{}).Fit(t.Context(), asPNG(t, m), announce.PictureLimits{Types: []string{"image/jpeg"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestFitPutsOnPaper(t *testing.T) {
 func TestFitRemembers(t *testing.T) {
 	l := New(Options{})
 	photo := asJPEG(t, scenery(600, 400), 85)
-	first, err := l.Fit(photo, announce.PictureLimits{Side: 300})
+	first, err := l.Fit(t.Context(), photo, announce.PictureLimits{Side: 300})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestFitRemembers(t *testing.T) {
 		{announce.PictureLimits{Side: 300}, true}, {announce.PictureLimits{Side: 301}, false},
 		{announce.PictureLimits{Side: 300, Bytes: 1 << 20}, false}, {announce.PictureLimits{Side: 300, Types: []string{"image/png"}}, false},
 	} {
-		p, err := l.Fit(slices.Clone(photo), c.limits)
+		p, err := l.Fit(t.Context(), slices.Clone(photo), c.limits)
 		if err != nil || (&p.Data[0] == &first.Data[0]) != c.same {
 			t.Errorf("%+v: remembered is not %v: %v", c.limits, c.same, err)
 		}
@@ -214,7 +214,7 @@ func BenchmarkFit(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := New(Options{}).Fit(data, limits); err != nil {
+				if _, err := New(Options{}).Fit(b.Context(), data, limits); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -222,7 +222,7 @@ func BenchmarkFit(b *testing.B) {
 	}
 	b.Run("again", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := l.Fit(data, announce.PictureLimits{Side: 1200}); err != nil {
+			if _, err := l.Fit(b.Context(), data, announce.PictureLimits{Side: 1200}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -169,7 +169,7 @@ func FuzzTake(f *testing.F) {
 		if again := take(t, New(o), got.Data); !bytes.Equal(again.Data, got.Data) {
 			t.Fatalf("what was taken is taken again as something else")
 		}
-		p, err := New(o).Fit(got.Data, announce.PictureLimits{Bytes: 2000, Side: 40, Types: []string{"image/jpeg"}})
+		p, err := New(o).Fit(t.Context(), got.Data, announce.PictureLimits{Bytes: 2000, Side: 40, Types: []string{"image/jpeg"}})
 		if err != nil || len(p.Data) > 2000 || p.Width > 40 || p.Height > 40 || p.Type != "image/jpeg" {
 			t.Fatalf("%s of %d bytes, %d × %d: %v", p.Type, len(p.Data), p.Width, p.Height, err)
 		}

@@ -319,7 +319,7 @@ func TestManyAtOnce(t *testing.T) {
 			if err != nil || !bytes.Equal(got.Data, want) {
 				t.Error("another picture", err)
 			}
-			if p, err := l.Fit(want, announce.PictureLimits{Side: 20 + i%2}); err != nil || p.Width != 20+i%2 {
+			if p, err := l.Fit(t.Context(), want, announce.PictureLimits{Side: 20 + i%2}); err != nil || p.Width != 20+i%2 {
 				t.Error(p.Width, err)
 			}
 		})

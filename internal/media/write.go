@@ -26,7 +26,7 @@ const (
 
 // Fit returns the picture within what a channel takes: as it is when it can be, else smaller or in another form. It knows what
 // it fitted last. URL and Alt are left to the caller. The error tells a person what stands in the way.
-func (l *Library) Fit(data []byte, limits announce.PictureLimits) (announce.Picture, error) {
+func (l *Library) Fit(ctx context.Context, data []byte, limits announce.PictureLimits) (announce.Picture, error) {
 	types := limits.Types
 	if len(types) == 0 {
 		types = []string{typeJPEG, typePNG, typeGIF}
@@ -42,7 +42,7 @@ func (l *Library) Fit(data []byte, limits announce.PictureLimits) (announce.Pict
 	if p, ok := l.fitted.get(want); ok {
 		return p, nil
 	}
-	p, err := l.fit(h, data, limits, types)
+	p, err := l.fit(ctx, data, limits, types)
 	if err != nil {
 		return announce.Picture{}, fmt.Errorf("the picture %w", err)
 	}
@@ -50,8 +50,8 @@ func (l *Library) Fit(data []byte, limits announce.PictureLimits) (announce.Pict
 	return p, nil
 }
 
-func (l *Library) fit(h header, data []byte, limits announce.PictureLimits, types []string) (announce.Picture, error) {
-	h, p, err := l.decode(context.Background(), data, limits.Side)
+func (l *Library) fit(ctx context.Context, data []byte, limits announce.PictureLimits, types []string) (announce.Picture, error) {
+	h, p, err := l.decode(ctx, data, limits.Side)
 	if err != nil {
 		return announce.Picture{}, err
 	}

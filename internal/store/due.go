@@ -13,6 +13,8 @@ import (
 const dueQuery = `SELECT account, announcement FROM (
 		SELECT d.account, d.announcement, MIN(d.due) AS due FROM accounts a
 			CROSS JOIN deliveries d WHERE d.account = a.account AND d.recipient = '' AND d.due <= ?
+			AND (d.part = 0 OR d.shown > 0 OR d.calling <> '' OR d.wanted = 0 OR EXISTS (SELECT 1 FROM deliveries b
+				WHERE b.announcement = d.announcement AND b.account = d.account AND b.recipient = '' AND b.part = d.part - 1 AND b.shown > 0 AND b.wanted = 1))
 			AND a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
 		UNION ALL
 		SELECT p.account, p.announcement, (SELECT MIN(d.due) FROM deliveries d

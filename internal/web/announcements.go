@@ -196,6 +196,8 @@ type Settlement struct {
 	Saw broadcast.Saw `json:"saw" enum:"appeared,absent,done" doc:"appeared: the post, or its change, is there. absent: it is not; do it again. done: I did by hand what was wanted."`
 	ID  string        `json:"id,omitempty" maxLength:"500" doc:"The platform's ID of the post, if known: with it Crieur can edit and delete the post later."`
 	URL string        `json:"url,omitempty" maxLength:"2000" doc:"Where the post can be seen."`
+
+	Seen *broadcast.Wanted `json:"seen,omitempty" doc:"What was wanted when you looked, as the task said: if something else is wanted now, nothing is recorded and the answer is 422."`
 }
 
 func (s *server) settle(ctx context.Context, in *struct {
@@ -203,7 +205,7 @@ func (s *server) settle(ctx context.Context, in *struct {
 	Delivery string `path:"delivery" maxLength:"64"`
 	Body     Settlement
 }) (*struct{ Body broadcast.Row }, error) {
-	d, err := s.Service.Settle(ctx, in.ID, in.Delivery, in.Body.Saw, announce.Receipt{ID: in.Body.ID, URL: in.Body.URL}, actorOf(ctx).Name)
+	d, err := s.Service.Settle(ctx, in.ID, in.Delivery, in.Body.Saw, in.Body.Seen, announce.Receipt{ID: in.Body.ID, URL: in.Body.URL}, actorOf(ctx).Name)
 	if err != nil {
 		return nil, s.fail(err)
 	}

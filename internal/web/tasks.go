@@ -1,11 +1,13 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"mime"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 
 // tasks registers what is left to people. The answers go through settle.
 func (s *server) tasks() {
-	huma.Register(s.api, op("GET", "/v1/tasks", "tasks", ScopeRead, "List what waits for a person, with the text to post"),
+	huma.Register(s.api, op("GET", "/v1/tasks", "tasks", ScopeAnnounce, "List what waits for a person, with the text to post"),
 		func(ctx context.Context, in *struct {
 			Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 		}) (*struct {
@@ -37,6 +39,17 @@ func (s *server) tasks() {
 			}
 			return out, nil
 		})
+	huma.Register(s.api, op("GET", "/v1/tasks/{delivery}", "task", ScopeAnnounce, "Show one task, or how a delivery stands that waits for nobody", 404), s.oneTask)
+}
+
+func (s *server) oneTask(ctx context.Context, in *struct {
+	Delivery string `path:"delivery" maxLength:"64"`
+}) (*struct{ Body broadcast.Task }, error) {
+	t, err := s.Service.Task(ctx, in.Delivery)
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	return &struct{ Body broadcast.Task }{t}, nil
 }
 
 type taskData struct {
@@ -81,8 +94,10 @@ func (s *server) settleTask(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	rev, _ := strconv.Atoi(r.FormValue("rev")) // none: of no revision, which fits nothing
+	seen := broadcast.Wanted{Verb: announce.Verb(r.FormValue("verb")), Rev: rev}
 	var faults announce.Faults
-	switch err := s.Service.Finish(r.Context(), t, broadcast.Saw(r.FormValue("saw")), strings.TrimSpace(r.FormValue("url"))); {
+	switch err := s.Service.Finish(r.Context(), t, broadcast.Saw(r.FormValue("saw")), seen, strings.TrimSpace(r.FormValue("url"))); {
 	case errors.As(err, &faults):
 		data := s.taskData(t, r)
 		data.Fault = faults.Error()
@@ -102,7 +117,7 @@ func (s *server) taskImage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for i, p := range t.Message.Images {
-		if r.PathValue("n") == string(rune('0'+i)) && len(p.Data) > 0 {
+		if r.PathValue("n") == strconv.Itoa(i) && len(p.Data) > 0 {
 			picture(w, r, p.Type, p.Data)
 			return
 		}
@@ -116,6 +131,11 @@ func (s *server) media(w http.ResponseWriter, r *http.Request) {
 	kind := mime.TypeByExtension("." + ext)
 	if !strings.HasPrefix(kind, "image/") || kind == "image/svg+xml" {
 		http.NotFound(w, r)
+		return
+	}
+	if etag := `"` + hash + `"`; r.Header.Get("If-None-Match") == etag { // what the name says never changes
+		w.Header().Set("ETag", etag)
+		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	data, err := s.Store.Picture(r.Context(), hash)
@@ -136,5 +156,5 @@ func (s *server) media(w http.ResponseWriter, r *http.Request) {
 func picture(w http.ResponseWriter, r *http.Request, kind string, data []byte) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(data)))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }

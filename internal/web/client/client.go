@@ -124,6 +124,12 @@ func (c *Client) Tasks(ctx context.Context) ([]broadcast.Task, error) {
 	return out.Tasks, err
 }
 
+// Task is one of them, or how a delivery stands that waits for nobody.
+func (c *Client) Task(ctx context.Context, delivery string) (t broadcast.Task, err error) {
+	_, err = c.do(ctx, "GET", "/v1/tasks/"+url.PathEscape(delivery), nil, nil, &t)
+	return t, err
+}
+
 // Check looks at every account.
 func (c *Client) Check(ctx context.Context) ([]broadcast.Checkup, error) {
 	var out struct {
