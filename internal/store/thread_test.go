@@ -72,5 +72,8 @@ func TestThreadFollowsAnAmendment(t *testing.T) {
 		d.Calling, d.Rest, d.Fault = announce.Nothing, announce.Failed, "refused"
 		record(t, db, c, d)
 		none(t, db, "bluesky", id)
+		if jobs, err := db.Due(t.Context(), 10); err != nil || len(jobs) > 0 {
+			t.Errorf("%v is due for ever, %v", jobs, err)
+		}
 	})
 }
