@@ -108,13 +108,17 @@ func line(spans []markup.Span, mentions []string) string {
 		if n < 0 {
 			n = len(spans)
 		}
-		if n == 1 && s == (markup.Span{Text: s.Link, Link: s.Link}) {
+		if n == 1 && s == (markup.Span{Text: s.Link, Link: s.Link}) && !strings.Contains(s.Link, "@") {
 			out.WriteString("<" + target(s.Link, false) + ">")
 		} else {
 			label := ""
 			for _, x := range spans[:n] {
 				x.Text = strings.ReplaceAll(x.Text, "\n", " ")
-				label += span(x, false, nil)
+				said := span(x, false, nil)
+				if !x.Code {
+					said = strings.ReplaceAll(said, "://", "&#58;//") // no link within a link
+				}
+				label += said
 			}
 			out.WriteString("[" + label + "](" + target(s.Link, true) + ")")
 		}

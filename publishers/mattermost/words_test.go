@@ -137,3 +137,25 @@ func FuzzMarkdown(f *testing.F) {
 		}
 	})
 }
+
+// The server looks for names in addresses, too: a link to somebody's page elsewhere calls nobody here.
+func TestAddressesCallNobody(t *testing.T) {
+	p, platform := open(t, false)
+	m := message(1)
+	m.Text = "https://social.example/@ada, [sa page](https://social.example/@ada) et https://social.example/a#@here_"
+	if _, err := p.Publish(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	post := platform.Posts()[0]
+	if platform.Pings() != 0 {
+		t.Errorf("%d people were called: %s", platform.Pings(), post.Raw)
+	}
+	for _, want := range []string{`<a href="https://social.example/@ada"`, `<a href="https://social.example/a#@here"`} {
+		if !strings.Contains(post.HTML, want) {
+			t.Errorf("%s is not in %s", want, post.HTML)
+		}
+	}
+	if n := strings.Count(post.HTML, "<a "); n != 3 {
+		t.Errorf("%d links: %s", n, post.HTML)
+	}
+}
