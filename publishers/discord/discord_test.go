@@ -250,6 +250,19 @@ func TestReceipt(t *testing.T) {
 	}
 }
 
+// A webhook sees no posts but its own, so that one of somebody else's looks as if it were gone.
+func TestAddressOfAnotherPost(t *testing.T) {
+	bot, platform := open(t, withBot)
+	r, _ := mustPublish(t, bot, platform, sample(1))
+	hook := at(t, platform, withHook, nil).(announce.Retracter)
+	if e := permanent(hook.Retract(t.Context(), announce.Receipt{URL: r.URL})); e == nil || !e.Ask || e.Stop {
+		t.Errorf("%+v", e)
+	}
+	if platform.Posts()[0].Deleted {
+		t.Error("deleted")
+	}
+}
+
 // The address is a courtesy: nothing that befalls it undoes a post.
 func TestALostAddressIsNoFailure(t *testing.T) {
 	for _, way := range []string{withBot, withHook} {
@@ -317,8 +330,12 @@ func TestThread(t *testing.T) {
 		if _, err := p.(announce.Amender).Amend(t.Context(), r, sample(2)); err != nil {
 			t.Errorf("%s: %v", way, err)
 		}
-		for _, r := range []announce.Receipt{r, {URL: r.URL}} {
-			if err := p.(announce.Retracter).Retract(t.Context(), r); err != nil {
+		for n := range 2 { // by its address, from wherever the account posts now; then it is gone
+			moved, x := at(t, platform, way, nil), announce.Receipt{URL: r.URL}
+			if n > 0 {
+				moved, x = p, r
+			}
+			if err := moved.(announce.Retracter).Retract(t.Context(), x); err != nil {
 				t.Errorf("%s: %v", way, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -67,8 +68,9 @@ func (w *webhook) server(ctx context.Context) string {
 
 // hook is a webhook as Discord gives it.
 type hook struct {
-	Name  string `json:"name"`
-	Guild string `json:"guild_id"`
+	Name    string `json:"name"`
+	Guild   string `json:"guild_id"`
+	Channel string `json:"channel_id"`
 }
 
 func (w *webhook) look(ctx context.Context) (hook, error) {
@@ -77,55 +79,66 @@ func (w *webhook) look(ctx context.Context) (hook, error) {
 	return h, err
 }
 
-// about finds the message that a receipt stands for, and the thread that it is in.
-func (w *webhook) about(r announce.Receipt) (c rest.Call, ok bool) {
-	channel, message, ok := byAddress(r)
+// about finds the message that a receipt stands for, and the thread that it is in. Of an address, which a person gave, the
+// webhook tells whether it leads to its own channel or to a thread of it.
+func (w *webhook) about(ctx context.Context, r announce.Receipt) (rest.Call, error) {
 	thread := ""
-	if ok && channel == w.thread {
+	channel, message, given := byAddress(r)
+	switch parts, known := read(r, byWebhook); {
+	case given && channel == w.thread:
 		thread = channel
-	}
-	if !ok {
-		parts, known := read(r, byWebhook)
-		if !known || parts[0] != w.id {
-			return rest.Call{}, false
+	case given:
+		h, err := w.look(ctx)
+		if err != nil {
+			return rest.Call{}, err
 		}
-		message = parts[1]
-		if len(parts) > 2 {
+		if h.Channel != channel {
+			thread = channel
+		}
+	case !known || parts[0] != w.id:
+		return rest.Call{}, foreign()
+	default:
+		if message = parts[1]; len(parts) > 2 {
 			thread = parts[2]
 		}
 	}
-	c = rest.Call{Path: "/messages/" + message, Classify: classify(hookSays, thread != w.thread)}
+	c := rest.Call{Path: "/messages/" + message, Classify: classify(hookSays, thread != w.thread)}
 	if thread != "" {
 		c.Query = url.Values{"thread_id": {thread}}
 	}
-	return c, true
+	return c, nil
 }
 
 // Amend edits the message in place, pictures included.
 func (w *webhook) Amend(ctx context.Context, r announce.Receipt, m announce.Message) (announce.Receipt, error) {
-	c, ok := w.about(r)
-	if !ok {
-		return announce.Receipt{}, foreign()
+	c, err := w.about(ctx, r)
+	if err != nil {
+		return announce.Receipt{}, err
 	}
 	c.Method = http.MethodPatch
 	p := w.compose(m)
 	p.fill(&c, p.whole())
-	_, err := w.client.Do(ctx, c)
+	_, err = w.client.Do(ctx, c)
 	return r, err
 }
 
-// Retract deletes the message. One that is gone is success.
+// Retract deletes the message. One that is gone is success; whether one is that only an address leads to, Discord does not
+// say: it shows a webhook no posts of others.
 func (w *webhook) Retract(ctx context.Context, r announce.Receipt) error {
-	c, ok := w.about(r)
-	if !ok {
-		return foreign()
+	c, err := w.about(ctx, r)
+	if err != nil {
+		return err
 	}
 	c.Method = http.MethodDelete
-	_, err := w.client.Do(ctx, c)
-	if says(err, noMessage) {
-		return nil
+	_, err = w.client.Do(ctx, c)
+	if !says(err, noMessage) {
+		return err
 	}
-	return err
+	if r.ID == "" {
+		return &announce.Error{Outcome: announce.Permanent, Ask: true, Status: strconv.Itoa(noMessage),
+			Fault: "Discord knows no post of this webhook at that address: if one is there, delete it by hand, then settle the delivery"}
+	}
+	return nil
 }
 
 // Check asks Discord for the webhook.
