@@ -239,6 +239,19 @@ func (s *Service) look(ctx context.Context, a account, c store.Claim) {
 		return err
 	})
 	now := s.Store.Now()
+	if err == nil && found {
+		// The same words may have been announced twice: a post that is another delivery's says nothing of this one.
+		taken, failed := s.Store.Taken(ctx, c.Delivery, r.ID)
+		switch {
+		case failed != nil:
+			err = &announce.Error{Outcome: announce.Temporary, Fault: "the record could not be read", Err: failed}
+		case taken:
+			d := c.Delivery
+			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and a post with the same words belongs to another announcement: look whether there are two"
+			s.record(a, c, verdict{Delivery: d})
+			return
+		}
+	}
 	if err == nil {
 		if found && r.At.IsZero() {
 			r.At = now

@@ -19,6 +19,17 @@ func (db *DB) Tasks(ctx context.Context, limit int) ([]announce.Delivery, error)
 	return out, db.fault(err)
 }
 
+// Taken reports whether another delivery on the account has this post for its own.
+func (db *DB) Taken(ctx context.Context, d announce.Delivery, receiptID string) (bool, error) {
+	if receiptID == "" {
+		return false, nil
+	}
+	var one int
+	found, err := db.read().one(ctx, `SELECT 1 FROM deliveries WHERE account = ? AND receipt_id = ? AND recipient = '' AND receipt_id <> '' AND id <> ? LIMIT 1`,
+		[]any{d.Account, clean(receiptID), d.ID}, &one)
+	return found, db.fault(err)
+}
+
 // Frozen is the message of a delivery at the revision that is wanted. False: there is none, or it cannot be read.
 func (db *DB) Frozen(ctx context.Context, d announce.Delivery) (announce.Message, bool, error) {
 	p, err := db.read().readPack(ctx, packKey{d.Announcement, d.Account, d.Rev})

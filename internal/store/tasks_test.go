@@ -36,6 +36,22 @@ func TestTasks(t *testing.T) {
 	})
 }
 
+func TestAPostIsOneDeliverys(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		first := publish(t, db, "slack", save(t, db, sample(db, "slack")))
+		other := only(t, db, save(t, db, sample(db, "slack")), "slack")
+		for receipt, want := range map[string]bool{first.Receipt.ID: true, "another": false, "": false} {
+			if got, err := db.Taken(t.Context(), other, receipt); err != nil || got != want {
+				t.Errorf("%q: %v, %v", receipt, got, err)
+			}
+		}
+		if got, err := db.Taken(t.Context(), first, first.Receipt.ID); err != nil || got {
+			t.Errorf("its own: %v, %v", got, err)
+		}
+	})
+}
+
 func TestPictureByHash(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		db := p.open(t)
