@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -241,7 +242,7 @@ func explain(account, prefix string, err error, config any) []error {
 			if errors.As(e, &wrong) {
 				f, _ := reflect.TypeOf(config).FieldByName(wrong.Name)
 				name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
-				e = fmt.Errorf("%s%s: %w", prefix, name, wrong.Err)
+				e = fmt.Errorf("%s%s: %w", prefix, name, Plainly(wrong.Err))
 			}
 			out = append(out, fmt.Errorf("%s: %w", account, e))
 		}
@@ -254,6 +255,18 @@ func explain(account, prefix string, err error, config any) []error {
 		return out
 	}
 	return []error{fmt.Errorf("%s: %s%w", account, prefix, err)}
+}
+
+// Plainly is what was wrong with a variable's value, in words for whoever wrote it.
+func Plainly(err error) error {
+	var number *strconv.NumError
+	switch {
+	case !errors.As(err, &number):
+		return err
+	case number.Func == "ParseBool":
+		return fmt.Errorf("%q is neither true nor false", number.Num)
+	}
+	return fmt.Errorf("%q is not a number that fits", number.Num)
 }
 
 // Prefix is how the variables of an account begin: CRIEUR_SLACK_PARTNERS_ for slack@partners.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,8 @@ type Client struct {
 
 const prefix = "CRIEUR_"
 
+var hexColour = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+
 // environment is environ as a map, with the content of NAME_FILE under NAME.
 func environment(environ []string) (map[string]string, error) {
 	m := env.ToMap(environ)
@@ -93,7 +96,7 @@ func load(environ map[string]string) (Config, error) {
 			if errors.As(e, &wrong) {
 				f, _ := reflect.TypeFor[Config]().FieldByName(wrong.Name)
 				name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
-				e = fmt.Errorf("%s%s: %w", prefix, name, wrong.Err)
+				e = fmt.Errorf("%s%s: %w", prefix, name, publishers.Plainly(wrong.Err))
 			}
 			errs = append(errs, e)
 		}
@@ -105,6 +108,12 @@ func load(environ map[string]string) (Config, error) {
 	}
 	if _, err := announce.Zone(c.Zone); err != nil {
 		bad("ZONE", "%w", err)
+	}
+	if c.CardColour != "" && !hexColour.MatchString(c.CardColour) {
+		bad("CARD_COLOUR", "%q is not a colour: write #1a5fb4", c.CardColour)
+	}
+	if c.CheckEvery < 0 {
+		bad("CHECK_EVERY", "must not be negative: write 24h, or 0 for never")
 	}
 	if len(c.Languages) == 0 {
 		bad("LANGUAGES", "name at least one language, such as fr")
