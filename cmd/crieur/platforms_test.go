@@ -10,11 +10,13 @@ import (
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/internal/web/client"
 	"github.com/crieur/crieur/internal/world"
+	"github.com/crieur/crieur/publishers/ntfy/ntfytest"
 	"github.com/crieur/crieur/publishers/twitter/twittertest"
 )
 
-// unlimited lifts the limits per quarter of an hour, for tests that post more than a community does.
+// unlimited lifts the limits on how often one may post, for tests that post more than a community does.
 func unlimited(w *world.World) {
+	w.Platform("ntfy").(*ntfytest.Platform).Change(func(s *ntfytest.Server) { s.Burst = 1_000_000 })
 	w.Platform("twitter").(*twittertest.Platform).Grant(1_000_000)
 }
 

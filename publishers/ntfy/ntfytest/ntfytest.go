@@ -3,6 +3,7 @@
 package ntfytest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type Server struct {
 	MessageSize int  // most bytes of a text; a longer one becomes a file
 	Keep        time.Duration
 	Quota       int  // messages a day; 0: no end
+	Burst       int  // requests at once, as an administrator may raise them; 0: 60
 	WriteOnly   bool // the token may not read
 	ReadOnly    bool // the token may not write
 	Expires     time.Time
@@ -166,7 +168,7 @@ func (p *Platform) admits(w http.ResponseWriter, r *http.Request, topic string, 
 	if p.spent == 0 {
 		p.since = now
 	}
-	if p.spent++; p.spent > burst {
+	if p.spent++; p.spent > cmp.Or(p.admin.Burst, burst) {
 		refuse(w, 429, 42901, "limit reached: too many requests")
 		return false
 	}
