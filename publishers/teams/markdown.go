@@ -19,7 +19,7 @@ var (
 	// What Markdown gives a meaning at the beginning of a line.
 	begins = regexp.MustCompile("^(?:[ \t]|[-+#>=~`|]|[0-9]+[.)])")
 	// Character references, tags, struck words, and what Teams itself reads: dates to localise, people to call.
-	special = regexp.MustCompile(`&#?[0-9A-Za-z]+;|<[A-Za-z/!?]|~~+|\{\{`)
+	special = regexp.MustCompile(`&#?[0-9A-Za-z]+;|<[A-Za-z/!?]|~~+|\{\{+`)
 	escaped = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, "`", "\\`")
 	// In an address nothing may end it or be read as markup.
 	target = strings.NewReplacer("(", "%28", ")", "%29", "<", "%3C", ">", "%3E", `\`, "%5C", "*", "%2A", "{{", "%7B%7B", "[", "%5B", "]", "%5D")
@@ -28,7 +28,7 @@ var (
 // plain writes words that mean nothing but themselves.
 func plain(s string) string {
 	s = special.ReplaceAllStringFunc(s, func(x string) string {
-		if x[0] == '~' {
+		if x[0] == '~' || x[0] == '{' {
 			return strings.Join(strings.Split(x, ""), joiner)
 		}
 		return x[:1] + joiner + x[1:]
