@@ -140,7 +140,7 @@ func (s *Service) recorded(delivery string) {
 			s.Log.Warn("a task could not be read", "delivery", delivery, "err", err)
 			return
 		}
-		if !d.Wanted && s.accounts[d.Account].Manual && d.Calling != announce.Nothing && d.Calling != announce.Retract {
+		if s.accounts[d.Account].Manual && asksInVain(d) {
 			s.recall(ctx, d.Announcement, "crieur") // taken back while the person was being asked
 			return
 		}

@@ -210,20 +210,32 @@ func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, act
 	return nil
 }
 
+var errTurned = errors.New("the task was turned round already")
+
+// asksInVain reports whether a person is asked to post, or to correct, what is not wanted any more.
+func asksInVain(d announce.Delivery) bool {
+	return !d.Wanted && d.Rest == announce.Person && (d.Calling == announce.Publish || d.Calling == announce.Amend)
+}
+
 // recall turns what a person was asked to post into what they are asked to take down: they may have posted it and not
 // told yet.
 func (s *Service) recall(ctx context.Context, id announce.ID, actor string) {
 	rows, err := s.Store.Deliveries(ctx, id)
 	for _, d := range rows {
-		if !s.accounts[d.Account].Manual || d.Rest != announce.Person || d.Calling == announce.Nothing || d.Calling == announce.Retract {
+		if !s.accounts[d.Account].Manual || !asksInVain(d) {
 			continue
 		}
 		_, failed := s.Store.SettleByPerson(ctx, d.ID, func(d announce.Delivery) (announce.Delivery, error) {
+			if !asksInVain(d) {
+				return d, errTurned
+			}
 			d = done(d, d.Calling, d.Receipt)
 			d.Next = s.Store.Now()
 			return d, nil
 		}, actor)
-		err = errors.Join(err, failed)
+		if !errors.Is(failed, errTurned) {
+			err = errors.Join(err, failed)
+		}
 	}
 	if err != nil { // the task stays, and its page says that the announcement was taken back
 		s.Log.Warn("a task could not be turned round", "announcement", id, "err", err)

@@ -27,7 +27,8 @@ var entities = strings.NewReplacer(
 )
 
 var (
-	lineStart = regexp.MustCompile(`(?m)^[ \t]*([-+:=]|[0-9]{1,9}[.)])`)
+	indent    = regexp.MustCompile(`(?m)^[ \t]+`)
+	lineStart = regexp.MustCompile(`(?m)^([-+:=]|[0-9]{1,9}[.)])`)
 	emojiCode = regexp.MustCompile(`:[A-Za-z0-9_+-]+:`)
 )
 
@@ -53,10 +54,9 @@ func within(before, s string) string {
 	return first + "\n" + unmark(rest)
 }
 
-// unmark takes the meaning from what would begin a list, a heading or a definition.
+// unmark takes the meaning from what would begin a list, a heading, a definition or a listing.
 func unmark(lines string) string {
-	return lineStart.ReplaceAllStringFunc(lines, func(mark string) string {
-		mark = strings.TrimLeft(mark, " \t")
+	return lineStart.ReplaceAllStringFunc(indent.ReplaceAllString(lines, ""), func(mark string) string {
 		last := len(mark) - 1
 		return mark[:last] + `\` + mark[last:]
 	})

@@ -59,7 +59,7 @@ var tags = regexp.MustCompile(`<[^>]*>`)
 
 // What somebody wrote shows as it is, for a Markdown with every extension, and no engine's marks are left.
 func FuzzWords(f *testing.F) {
-	for _, s := range traps() {
+	for _, s := range append(traps(), "    #", "a\n    - b") {
 		f.Add(s)
 	}
 	md := goldmark.New(goldmark.WithExtensions(extension.GFM, extension.DefinitionList, extension.Footnote))
