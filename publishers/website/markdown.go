@@ -133,7 +133,8 @@ func (e engine) block(b markup.Block) string {
 	case markup.Heading:
 		return strings.Repeat("#", min(max(b.Level, 1), 6)) + " " + strings.ReplaceAll(e.spans(b.Spans), "\n", " ")
 	}
-	return strings.ReplaceAll(e.spans(b.Spans), "\n", "  \n") // two blanks: a line break for every engine
+	text := indent.ReplaceAllString(e.spans(b.Spans), "") // blanks there would make a listing
+	return strings.ReplaceAll(text, "\n", "  \n")         // two blanks: a line break for every engine
 }
 
 func (e engine) spans(all []markup.Span) string {
