@@ -66,7 +66,7 @@ func reachable(address string) (string, bool) {
 		return "", false
 	case u.Scheme == "mailto":
 		return u.String(), u.Opaque != ""
-	case u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+	case u.Hostname() == "" || strings.ContainsAny(u.Host, "<>|") || u.Scheme != "http" && u.Scheme != "https":
 		return "", false
 	}
 	if host := u.Hostname(); strings.IndexFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
