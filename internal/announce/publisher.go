@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -30,14 +31,40 @@ type Message struct {
 	Created      time.Time `json:"created_at"`            // of the announcement
 	Updated      time.Time `json:"updated_at"`            // of this revision
 	To           string    `json:"to,omitempty"`          // the address, on a personal channel
+	Name         string    `json:"name,omitempty"`        // the person's, when they gave one; NameMark stands for it
 	Unsubscribe  string    `json:"unsubscribe,omitempty"` // the person's own link; replaces UnsubscribeMark
+	Preferences  string    `json:"preferences,omitempty"` // the person's own link to what they get, why, and how often; replaces PreferencesMark
+	Archive      string    `json:"archive,omitempty"`     // the person's own link to this message as a page; replaces ArchiveMark
 	Date         time.Time `json:"date,omitzero"`         // when the delivery first became due; equal on every repeat
 	Root         Receipt   `json:"-"`                     // of the thread's first part, when Part > 0
 	Parent       Receipt   `json:"-"`                     // of the part before this one, which it answers, when Part > 0
 }
 
-// UnsubscribeMark stands in Text and HTML where the person's own Unsubscribe link goes. It survives HTML and URL escaping unchanged.
-const UnsubscribeMark = "https://unsubscribe.invalid/crieur"
+// Marks stand in Text and HTML where the person's own part goes. They survive HTML and URL escaping unchanged.
+const (
+	UnsubscribeMark = "https://unsubscribe.invalid/crieur"
+	PreferencesMark = "https://preferences.invalid/crieur"
+	ArchiveMark     = "https://archive.invalid/crieur"
+	NameMark        = "\ue000" // replaced by a blank and Name, or by nothing: "Bonjour\ue000,"
+)
+
+// Marks lists the marks and what takes their place for the person that m goes to. The name is one line without markup.
+func (m Message) Marks() [4][2]string {
+	name := strings.Join(strings.Fields(m.Name), " ")
+	if name != "" {
+		name = " " + name
+	}
+	return [4][2]string{{UnsubscribeMark, m.Unsubscribe}, {PreferencesMark, m.Preferences}, {ArchiveMark, m.Archive}, {NameMark, name}}
+}
+
+// Filled is the text of m for the person that it goes to: plain text or Markdown, as Text is.
+func (m Message) Filled() string {
+	var pairs []string
+	for _, p := range m.Marks() {
+		pairs = append(pairs, p[0], p[1])
+	}
+	return strings.NewReplacer(pairs...).Replace(m.Text)
+}
 
 // Version is a message in one of its languages.
 type Version struct {
