@@ -19,6 +19,7 @@ import (
 	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/internal/fetch"
 	"github.com/crieur/crieur/internal/media"
+	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/publishers"
@@ -60,7 +61,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	if err != nil {
 		return a, fmt.Errorf("CRIEUR_TEMPLATES: %w", err)
 	}
-	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, PublicURL: c.PublicURL, Log: log})
+	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log})
 	if err != nil {
 		return a, err
 	}
@@ -79,10 +80,15 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 			return a, err
 		}
 	}
+	key, err := a.store.Secret(ctx, "links")
+	if err != nil {
+		return a, err
+	}
+	links := people.NewLinks(c.PublicURL, key)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), broadcast.Gauge(a.store))
 	options := broadcast.Options{
-		Store: a.store, Queue: a.queue, Templates: set, Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
+		Store: a.store, Queue: a.queue, Templates: set, Links: links, Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
 		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Notices: c.Notices, Cards: c.Cards, CardColour: c.CardColour, Point: how.point,
 		Media: media.New(media.Options{Fetch: fetch.New(fetch.Options{Allow: c.FetchAllow})}),
 	}
@@ -94,7 +100,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	}
 	a.service = broadcast.New(options)
 	a.handler = web.Handler(web.Options{
-		Service: a.service, Store: a.store, Site: c.site(), Metrics: metrics, Version: version(), Log: log,
+		Service: a.service, Store: a.store, Site: c.site(), Links: links, Metrics: metrics, Version: version(), Log: log,
 		Feeds: feeds, Ready: a.ready, Stopping: a.stopping,
 	})
 	return a, nil

@@ -29,6 +29,7 @@ func table() map[string]row {
 		media     = "internal/media"
 		store     = "internal/store"
 		broadcast = "internal/broadcast"
+		people    = "internal/people"
 		web       = "internal/web"
 		client    = "internal/web/client"
 		sim       = "publishers/sim"
@@ -45,8 +46,9 @@ func table() map[string]row {
 		"templates":                {may: []string{announce}},
 		fetch:                      {},
 		media:                      {may: []string{announce, fetch}},
-		broadcast:                  {may: []string{announce, store, "queue", "templates", media}, tests: []string{sim}},
-		web:                        {may: []string{announce, broadcast, store}, tests: []string{client, "queue", "templates", sim}},
+		people:                     {may: []string{announce, store}},
+		broadcast:                  {may: []string{announce, store, "queue", "templates", media, people}, tests: []string{sim}},
+		web:                        {may: []string{announce, broadcast, people, store}, tests: []string{client, "queue", "templates", sim}},
 		client:                     {may: []string{announce, broadcast, web}, tests: []string{store, "queue", "templates", sim}},
 		"publishers":               {may: []string{announce, channels}, tests: []string{sim}},
 		channels:                   {may: []string{announce, tools}, tests: []string{contract, sim}}, // and its own platform

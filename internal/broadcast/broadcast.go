@@ -14,6 +14,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/media"
+	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/queue"
 	"github.com/crieur/crieur/templates"
@@ -40,7 +41,8 @@ type Options struct {
 	Templates *templates.Set
 	Media     *media.Library
 	Accounts  []Account
-	Notices   []string // accounts that hear what organisers must know: a task, a refusal, a dead token; none: only the log does
+	Links     *people.Links // in messages to people; nil: they get none
+	Notices   []string      // accounts that hear what organisers must know: a task, a refusal, a dead token; none: only the log does
 	Site      announce.Site
 	Log       *slog.Logger
 	Metrics   *Metrics

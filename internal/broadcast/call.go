@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 )
 
 // perform makes the one call of a claim, or settles a lost one, and records how it ended.
 func (s *Service) perform(calls context.Context, a account, c store.Claim, h *horizon) {
+	if c.Address > 0 && s.Links != nil {
+		c.Message.Unsubscribe = s.Links.Make(people.Unsubscribe, people.Bearer{Address: c.Address}, c.Delivery.First)
+	}
 	if c.Verb == announce.Publish {
 		if why := s.late(calls, c.Delivery, h); why != "" {
 			d := ended(c.Delivery)

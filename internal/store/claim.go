@@ -49,7 +49,7 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		if c.Wait = max(0, slot.Sub(t.now)); c.Wait > 0 {
 			return nil
 		}
-		token, active, err := t.consent(ctx, h)
+		active, err := t.consent(ctx, h)
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		if ours, err := c.reserve(ctx, t); err != nil || !ours {
 			return err
 		}
-		return c.take(ctx, t, h, message, token)
+		return c.take(ctx, t, h, message)
 	}
 }
 
@@ -88,13 +88,13 @@ func (t *tx) open(ctx context.Context, account string) (paused, slot time.Time, 
 }
 
 // consent tells whether a person still wants to be told. On Postgres an unsubscription waits until the claim commits.
-func (t *tx) consent(ctx context.Context, h held) (token string, active bool, err error) {
+func (t *tx) consent(ctx context.Context, h held) (active bool, err error) {
 	if h.subscriber == 0 {
-		return "", true, nil
+		return true, nil
 	}
 	var standing string
-	_, err = t.one(ctx, `SELECT token, standing FROM subscribers WHERE id = ?`+t.lock("FOR SHARE"), []any{h.subscriber}, &token, &standing)
-	return token, standing == "active", err
+	_, err = t.one(ctx, `SELECT standing FROM addresses WHERE id = ?`+t.lock("FOR SHARE"), []any{h.subscriber}, &standing)
+	return standing == "active", err
 }
 
 // passOver lets the delivery to somebody rest who is no longer subscribed. A call that was under way stays unmade: to
@@ -156,7 +156,7 @@ func (c *claiming) reserve(ctx context.Context, t *tx) (ours bool, err error) {
 }
 
 // take marks the call as begun.
-func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, token string) error {
+func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message) error {
 	before := h.Delivery
 	c.Verb = h.Todo()
 	if c.Verb != announce.Settle {
@@ -181,10 +181,7 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message, 
 			return err
 		}
 	}
-	if token != "" && t.db.o.PublicURL != "" {
-		m.Unsubscribe = t.db.o.PublicURL + "/unsubscribe/" + token
-	}
-	c.Delivery, c.Message, c.Fence, c.taken = h.Delivery, m, h.fence, true
+	c.Delivery, c.Message, c.Address, c.Fence, c.taken = h.Delivery, m, h.subscriber, h.fence, true
 	return nil
 }
 

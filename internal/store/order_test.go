@@ -9,14 +9,14 @@ import (
 func TestWhoWaitsForWhom(t *testing.T) {
 	cases := map[string]struct {
 		first func(ctx context.Context, x *tx, s Submission) error
-		then  func(ctx context.Context, db *DB, token string) error
+		then  func(ctx context.Context, db *DB, id int64) error
 	}{
-		"an unsubscription for the person's claim": {beginClaim, func(ctx context.Context, db *DB, token string) error {
-			_, err := db.UnsubscribeByToken(ctx, token)
+		"an unsubscription for the person's claim": {beginClaim, func(ctx context.Context, db *DB, id int64) error {
+			_, err := db.Unsubscribe(ctx, id)
 			return err
 		}},
-		"a stop for every claim": {beginClaim, func(ctx context.Context, db *DB, _ string) error { return db.Stop(ctx, "ada", "enough") }},
-		"the stop of an account for every claim": {beginClaim, func(ctx context.Context, db *DB, _ string) error {
+		"a stop for every claim": {beginClaim, func(ctx context.Context, db *DB, _ int64) error { return db.Stop(ctx, "ada", "enough") }},
+		"the stop of an account for every claim": {beginClaim, func(ctx context.Context, db *DB, _ int64) error {
 			_, err := db.StopAccount(ctx, "email", "enough")
 			return err
 		}},
@@ -27,7 +27,7 @@ func TestWhoWaitsForWhom(t *testing.T) {
 				x.events = nil
 				return err
 			},
-			func(ctx context.Context, db *DB, _ string) error {
+			func(ctx context.Context, db *DB, _ int64) error {
 				_, err := db.StopAccount(ctx, "slack", "enough")
 				return err
 			},
@@ -54,7 +54,7 @@ func TestWhoWaitsForWhom(t *testing.T) {
 				})
 			}()
 			<-inside
-			go func() { over <- c.then(context.Background(), two, all[0].Token) }()
+			go func() { over <- c.then(context.Background(), two, all[0].ID) }()
 			waits, err := p.queued(t, one, over)
 			if !waits || err != nil {
 				t.Errorf("it did not wait: %v", err)

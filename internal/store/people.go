@@ -2,20 +2,9 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"slices"
 	"strings"
 )
-
-var base = base32.StdEncoding.WithPadding(base32.NoPadding)
-
-// secret is n random bytes as lower-case letters and digits.
-func secret(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails on a supported system (its documentation)
-	return strings.ToLower(base.EncodeToString(b))
-}
 
 // mailbox is what makes two addresses the same.
 func mailbox(address string) string { return strings.ToLower(strings.TrimSpace(clean(address))) }
@@ -24,7 +13,7 @@ func mailbox(address string) string { return strings.ToLower(strings.TrimSpace(c
 const atOnce = 500
 
 // AddSubscribers adds those who are not there, and brings back those who were removed. Somebody who unsubscribed stays
-// unsubscribed. When it fails, added are there all the same, and the whole list may be given again. Token, Active and
+// unsubscribed. When it fails, added are there all the same, and the whole list may be given again. ID, Active and
 // Created are not looked at.
 func (db *DB) AddSubscribers(ctx context.Context, people []Subscriber) (added int, err error) {
 	for some := range slices.Chunk(people, atOnce) {
@@ -43,10 +32,10 @@ func (db *DB) addSome(ctx context.Context, people []Subscriber) (added int, err 
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		added = 0
 		for _, p := range people {
-			n, err := t.exec(ctx, `INSERT INTO subscribers (mailbox, address, name, language, token, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (mailbox) DO UPDATE SET standing = 'active', address = excluded.address, name = excluded.name,
-					language = excluded.language, updated_at = excluded.updated_at WHERE subscribers.standing = 'removed'`,
-				mailbox(p.Address), strings.TrimSpace(clean(p.Address)), clean(p.Name), string(p.Language), secret(16), us(t.now), us(t.now))
+			n, err := t.exec(ctx, `INSERT INTO addresses (channel, mailbox, address, name, language, standing, created_at, updated_at) VALUES ('email', ?, ?, ?, ?, 'active', ?, ?)
+				ON CONFLICT (channel, mailbox) DO UPDATE SET standing = 'active', address = excluded.address, name = excluded.name,
+					language = excluded.language, updated_at = excluded.updated_at WHERE addresses.standing = 'removed'`,
+				mailbox(p.Address), strings.TrimSpace(clean(p.Address)), clean(p.Name), string(p.Language), us(t.now), us(t.now))
 			if err != nil {
 				return err
 			}
@@ -60,12 +49,12 @@ func (db *DB) addSome(ctx context.Context, people []Subscriber) (added int, err 
 	return added, nil
 }
 
-const subscriberColumns = `SELECT address, name, language, token, standing, created_at FROM subscribers `
+const subscriberColumns = `SELECT id, address, name, language, standing, created_at FROM addresses `
 
 func scanSubscriber(scan func(...any) error) (s Subscriber, err error) {
 	var standing string
 	var created int64
-	err = scan(&s.Address, &s.Name, &s.Language, &s.Token, &standing, &created)
+	err = scan(&s.ID, &s.Address, &s.Name, &s.Language, &standing, &created)
 	s.Active, s.Created = standing == "active", at(created)
 	return s, err
 }
@@ -73,7 +62,7 @@ func scanSubscriber(scan func(...any) error) (s Subscriber, err error) {
 // Subscribers lists active subscribers by address, after the given one.
 func (db *DB) Subscribers(ctx context.Context, after string, limit int) ([]Subscriber, error) {
 	var all []Subscriber
-	err := db.read().each(ctx, subscriberColumns+`WHERE mailbox > ? AND standing = 'active' ORDER BY mailbox LIMIT ?`, []any{mailbox(after), limit},
+	err := db.read().each(ctx, subscriberColumns+`WHERE channel = 'email' AND mailbox > ? AND standing = 'active' ORDER BY mailbox LIMIT ?`, []any{mailbox(after), limit},
 		func(scan func(...any) error) error {
 			s, err := scanSubscriber(scan)
 			all = append(all, s)
@@ -85,17 +74,17 @@ func (db *DB) Subscribers(ctx context.Context, after string, limit int) ([]Subsc
 // RemoveSubscriber takes somebody off the list; AddSubscribers may bring them back. False: they are not on it.
 func (db *DB) RemoveSubscriber(ctx context.Context, address string) (removed bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `UPDATE subscribers SET standing = 'removed', updated_at = ? WHERE mailbox = ? AND standing = 'active'`, us(t.now), mailbox(address))
+		n, err := t.exec(ctx, `UPDATE addresses SET standing = 'removed', updated_at = ? WHERE channel = 'email' AND mailbox = ? AND standing = 'active'`, us(t.now), mailbox(address))
 		removed = n > 0
 		return err
 	})
 	return removed && err == nil, err
 }
 
-// SubscriberByToken finds whom an unsubscribe link belongs to, also after they left.
-func (db *DB) SubscriberByToken(ctx context.Context, token string) (s Subscriber, err error) {
+// Subscriber finds a person by ID, also after they left.
+func (db *DB) Subscriber(ctx context.Context, id int64) (s Subscriber, err error) {
 	found := false
-	err = db.read().each(ctx, subscriberColumns+`WHERE token = ?`, []any{clean(token)}, func(scan func(...any) error) (err error) {
+	err = db.read().each(ctx, subscriberColumns+`WHERE id = ?`, []any{id}, func(scan func(...any) error) (err error) {
 		found = true
 		s, err = scanSubscriber(scan)
 		return err
@@ -106,10 +95,10 @@ func (db *DB) SubscriberByToken(ctx context.Context, token string) (s Subscriber
 	return s, db.fault(err)
 }
 
-// UnsubscribeByToken ends a subscription: no call for that person begins after it returned. True for every known token, again and again.
-func (db *DB) UnsubscribeByToken(ctx context.Context, token string) (known bool, err error) {
+// Unsubscribe ends a subscription: no call for that person begins after it returned. True for every known ID, again and again.
+func (db *DB) Unsubscribe(ctx context.Context, id int64) (known bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `UPDATE subscribers SET standing = 'unsubscribed', updated_at = ? WHERE token = ?`, us(t.now), clean(token))
+		n, err := t.exec(ctx, `UPDATE addresses SET standing = 'unsubscribed', updated_at = ? WHERE id = ?`, us(t.now), id)
 		known = n > 0
 		return err
 	})

@@ -36,7 +36,7 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 		return err == nil, 0, err
 	}
 	if started == 0 {
-		if _, err := t.one(ctx, `SELECT COALESCE(MAX(id), 0) FROM subscribers`, nil, &last); err != nil {
+		if _, err := t.one(ctx, `SELECT COALESCE(MAX(id), 0) FROM addresses`, nil, &last); err != nil {
 			return false, 0, err
 		}
 	}
@@ -74,8 +74,8 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 
 // page is the deliveries, each like d, of the next subscribers after position.
 func (t *tx) page(ctx context.Context, d announce.Delivery, position, last int64, page int) (people []held, err error) {
-	err = t.each(ctx, `SELECT id, address, language FROM subscribers WHERE id > ? AND id <= ? AND standing = 'active' ORDER BY id LIMIT ?`,
-		[]any{position, last, page}, func(scan func(...any) error) error {
+	err = t.each(ctx, `SELECT id, address, language FROM addresses WHERE id > ? AND id <= ? AND channel = ? AND standing = 'active' ORDER BY id LIMIT ?`,
+		[]any{position, last, announce.Channel(d.Account), page}, func(scan func(...any) error) error {
 			h := held{Delivery: d}
 			var language announce.Language
 			err := scan(&h.subscriber, &h.To, &language)

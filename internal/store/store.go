@@ -22,7 +22,6 @@ import (
 type Options struct {
 	Dir       string           // state directory, locked while the DB is open; created when missing. Empty only with URL
 	URL       announce.Secret  // postgres://...; empty: SQLite in Dir
-	PublicURL string           // where people reach this server, without a final slash: the base of unsubscribe links
 	MinFree   int64            // Save, Plan and AddSubscribers are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
 	Clock     func() time.Time // nil: the system's; Postgres: corrected to the server's
 	Log       *slog.Logger     // nil: silent
@@ -58,7 +57,6 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	db := &DB{o: o}
 	if err := db.open(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -72,7 +72,7 @@ func (p *place) servers(t testing.TB) []*DB {
 
 func sqlitePlace(t testing.TB) *place {
 	c := newClock()
-	return &place{Options: Options{Dir: t.TempDir(), MinFree: -1, Clock: c.Now, PublicURL: "https://example.org/"}, clock: c}
+	return &place{Options: Options{Dir: t.TempDir(), MinFree: -1, Clock: c.Now}, clock: c}
 }
 
 // postgresPlace is a schema of its own in the database that CRIEUR_TEST_POSTGRES names.
@@ -104,7 +104,7 @@ func postgresPlace(t testing.TB) *place {
 	q.Set("application_name", schema)
 	u.RawQuery = q.Encode()
 	c := newClock()
-	return &place{Options: Options{URL: announce.NewSecret(u.String()), Clock: c.Now, PublicURL: "https://example.org"}, postgres: true, clock: c}
+	return &place{Options: Options{URL: announce.NewSecret(u.String()), Clock: c.Now}, postgres: true, clock: c}
 }
 
 // queued returns when a statement of this place waits for a lock that another holds, or when over is closed. waits: it does.

@@ -75,7 +75,8 @@ type ClaimOptions struct {
 type Claim struct {
 	Delivery announce.Delivery // as after claiming
 	Verb     announce.Verb     // what to do
-	Message  announce.Message  // of revision Delivery.CallRev, personal fields filled; for Retract it may have no text
+	Message  announce.Message  // of revision Delivery.CallRev, with Key, Date and To; for Retract it may have no text
+	Address  int64             // of Subscriber; 0: a broadcast account
 	Fence    int64             // for Record and Renew
 	Wait     time.Duration     // nothing was claimed, only because the account must wait so long
 }
@@ -92,10 +93,10 @@ type AccountState struct {
 
 // Subscriber is a person who is told by personal channels.
 type Subscriber struct {
+	ID       int64
 	Address  string
 	Name     string
 	Language announce.Language // empty: the announcement's default
-	Token    string            // unguessable; in the person's unsubscribe links
 	Active   bool
 	Created  time.Time
 }

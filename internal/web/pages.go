@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 )
 
@@ -48,10 +49,14 @@ type unsubscribeData struct {
 
 // unsubscribePage shows a button and changes nothing: scanners follow links (RFC 8058 section 1).
 func (s *server) unsubscribePage(w http.ResponseWriter, r *http.Request) {
-	p, err := s.Store.SubscriberByToken(r.Context(), r.PathValue("token"))
+	var p store.Subscriber
+	b, err := s.Links.Read(people.Unsubscribe, r.PathValue("token"), s.Store.Now())
+	if err == nil {
+		p, err = s.Store.Subscriber(r.Context(), b.Address)
+	}
 	data := unsubscribeData{Community: s.Site.Name, Address: masked(p.Address), Done: err == nil && !p.Active}
 	status := http.StatusOK
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, people.ErrLink) || errors.Is(err, store.ErrNotFound) {
 		data.Unknown, status = true, http.StatusNotFound
 	} else if err != nil {
 		s.Log.Error("a subscription could not be read", "err", err)
@@ -63,8 +68,12 @@ func (s *server) unsubscribePage(w http.ResponseWriter, r *http.Request) {
 
 // unsubscribe acts at once and without questions, for a person and for a mail program's one-click POST (RFC 8058 section 3.2).
 func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
-	ok, err := s.Store.UnsubscribeByToken(r.Context(), r.PathValue("token"))
-	if err != nil {
+	ok := false
+	b, err := s.Links.Read(people.Unsubscribe, r.PathValue("token"), s.Store.Now())
+	if err == nil {
+		ok, err = s.Store.Unsubscribe(r.Context(), b.Address)
+	}
+	if err != nil && !errors.Is(err, people.ErrLink) {
 		s.Log.Error("an unsubscribe failed", "err", err)
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, "Réessayez dans un moment. / Please try again in a moment.", http.StatusServiceUnavailable)

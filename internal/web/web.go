@@ -18,6 +18,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 )
 
@@ -26,7 +27,8 @@ type Options struct {
 	Service  *broadcast.Service
 	Store    *store.DB
 	Site     announce.Site
-	Feeds    http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Links    *people.Links // as in messages
+	Feeds    http.Handler  // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
 	Metrics  *prometheus.Registry
 	Ready    func(context.Context) map[string]error // by component, beside the database
 	Stopping <-chan struct{}                        // closed when event streams must end; nil: never

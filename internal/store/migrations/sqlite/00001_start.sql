@@ -49,9 +49,10 @@ CREATE TABLE payloads (
 	rev          INTEGER NOT NULL,
 	account      TEXT    NOT NULL,
 	language     TEXT    NOT NULL,
+	part         INTEGER NOT NULL, -- its place in a thread
 	message      TEXT    NOT NULL,
 	images       TEXT    NOT NULL,
-	PRIMARY KEY (announcement, rev, account, language),
+	PRIMARY KEY (announcement, rev, account, language, part),
 	FOREIGN KEY (announcement, rev) REFERENCES revisions (announcement, rev)
 );
 
@@ -65,18 +66,6 @@ CREATE TABLE idempotency (
 	PRIMARY KEY (token, key)
 );
 CREATE INDEX idempotency_expires ON idempotency (expires);
-
-CREATE TABLE subscribers (
-	id         INTEGER PRIMARY KEY AUTOINCREMENT,
-	mailbox    TEXT    NOT NULL UNIQUE, -- the address in lower case
-	address    TEXT    NOT NULL,
-	name       TEXT    NOT NULL,
-	language   TEXT    NOT NULL,
-	token      TEXT    NOT NULL UNIQUE,
-	standing   TEXT    NOT NULL DEFAULT 'active', -- active, removed, unsubscribed
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL
-);
 
 CREATE TABLE plans (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),
@@ -101,7 +90,7 @@ CREATE TABLE deliveries (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),
 	account      TEXT    NOT NULL,
 	recipient    TEXT    NOT NULL,
-	subscriber   INTEGER REFERENCES subscribers (id),
+	subscriber   INTEGER, -- of addresses
 	language     TEXT    NOT NULL,
 	part         INTEGER NOT NULL,
 	wanted       INTEGER NOT NULL,
@@ -150,6 +139,22 @@ CREATE UNIQUE INDEX deliveries_personal ON deliveries (announcement, account, su
 CREATE INDEX deliveries_state ON deliveries (announcement, account, state, (1));
 CREATE INDEX deliveries_due ON deliveries (account, announcement, due) WHERE due IS NOT NULL;
 CREATE INDEX deliveries_broadcast_due ON deliveries (account, due) WHERE due IS NOT NULL AND recipient = '';
+CREATE INDEX deliveries_tasks ON deliveries (announcement) WHERE recipient = '' AND rest IN ('failed', 'person', 'cannot');
+CREATE INDEX deliveries_posts ON deliveries (account, receipt_id) WHERE recipient = '' AND receipt_id <> '';
+
+-- What posts cost, in micro-dollars, by account and calendar month (UTC).
+CREATE TABLE spending (
+	account TEXT NOT NULL,
+	month   TEXT NOT NULL, -- 2027-03
+	spent   INTEGER NOT NULL,
+	PRIMARY KEY (account, month)
+);
+
+-- Secrets sign the links that people get.
+CREATE TABLE secrets (
+	name  TEXT PRIMARY KEY NOT NULL,
+	value BLOB NOT NULL
+);
 
 CREATE TABLE tokens (
 	id         TEXT PRIMARY KEY NOT NULL,

@@ -1,0 +1,128 @@
+// Package people is who is told: how they join and leave, what they chose, what they agreed to, and the signed links by
+// which they decide about it without an account.
+package people
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// Purpose is what a link may be used for. A link for one purpose is worthless for every other.
+type Purpose byte
+
+// The purposes of links.
+const (
+	Unsubscribe Purpose = 'u' // to end a subscription; never expires
+	Preferences Purpose = 'p' // to see and change what one gets
+	Confirm     Purpose = 'c' // to join, by whoever reads the mail
+	Archive     Purpose = 'a' // to read one message as a page
+)
+
+// Lifetimes of links; zero: for ever. Canada's law asks that an unsubscribe link works for 60 days at least (CASL, section 11(2)).
+func (p Purpose) lifetime() time.Duration {
+	switch p {
+	case Confirm:
+		return 72 * time.Hour
+	case Preferences:
+		return 400 * 24 * time.Hour
+	}
+	return 0
+}
+
+// path is where the page of a purpose is.
+func (p Purpose) path() string {
+	return map[Purpose]string{Unsubscribe: "/unsubscribe/", Preferences: "/preferences/", Confirm: "/confirm/", Archive: "/read/"}[p]
+}
+
+// Links makes the links that people get in messages, and reads what they bring back. Safe for concurrent use.
+type Links struct {
+	base string
+	keys [][]byte // newest first
+}
+
+// NewLinks signs with the first of keys and reads links of all of them: a key is rotated by putting another before it.
+// base is where people reach this server, without a final slash; empty: there are no links.
+func NewLinks(base string, keys ...[]byte) *Links { return &Links{base, keys} }
+
+// Bearer is what a link stands for.
+type Bearer struct {
+	Address int64 // the store's number of the address
+	Letter  int64 // of an Archive link: the mailing that the message belongs to; else 0
+}
+
+// Make returns a link for a purpose, or "" when people cannot reach this server. now begins its lifetime.
+func (l *Links) Make(p Purpose, b Bearer, now time.Time) string {
+	if l.base == "" {
+		return ""
+	}
+	return l.base + p.path() + l.Token(p, b, now)
+}
+
+// A token is purpose, address, letter and end of life (hours since 1970), then 16 bytes of HMAC-SHA256 over these.
+const (
+	headSize = 1 + 6 + 6 + 4
+	macSize  = 16
+)
+
+// Token is the last part of a link: 44 characters that are safe in URLs.
+func (l *Links) Token(p Purpose, b Bearer, now time.Time) string {
+	var t [headSize + macSize]byte
+	t[0] = byte(p)
+	put48(t[1:], b.Address)
+	put48(t[7:], b.Letter)
+	if life := p.lifetime(); life > 0 {
+		binary.BigEndian.PutUint32(t[13:], uint32(now.Add(life).Unix()/3600)+1)
+	}
+	copy(t[headSize:], l.mac(l.keys[0], t[:headSize]))
+	return base64.RawURLEncoding.EncodeToString(t[:])
+}
+
+// ErrLink means that a link was not made here, or not for this; ErrExpired that it was, but is too old.
+var (
+	ErrLink    = errors.New("this link is not one of ours")
+	ErrExpired = errors.New("this link is too old")
+)
+
+// Read checks a token for a purpose. On ErrExpired the bearer is told too, so that they can be sent a fresh link.
+func (l *Links) Read(p Purpose, token string, now time.Time) (Bearer, error) {
+	t, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(t) != headSize+macSize || t[0] != byte(p) || !l.signed(t) {
+		return Bearer{}, ErrLink
+	}
+	b := Bearer{get48(t[1:]), get48(t[7:])}
+	if end := binary.BigEndian.Uint32(t[13:]); end > 0 && now.Unix()/3600 >= int64(end) {
+		return b, ErrExpired
+	}
+	return b, nil
+}
+
+func (l *Links) signed(t []byte) bool {
+	for _, k := range l.keys {
+		if hmac.Equal(l.mac(k, t[:headSize]), t[headSize:]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Links) mac(key, head []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write(head)
+	return m.Sum(nil)[:macSize]
+}
+
+func put48(b []byte, n int64) {
+	var w [8]byte
+	binary.BigEndian.PutUint64(w[:], uint64(n))
+	copy(b, w[2:])
+}
+
+func get48(b []byte) int64 {
+	var w [8]byte
+	copy(w[2:], b[:6])
+	return int64(binary.BigEndian.Uint64(w[:]))
+}

@@ -1,0 +1,61 @@
+package people
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLinks(t *testing.T) {
+	now := time.Date(2027, 3, 14, 18, 30, 0, 0, time.UTC)
+	old, new := []byte("old key"), []byte("new key")
+	before := NewLinks("https://crieur.example.org", old)
+	b := Bearer{Address: 1 << 40, Letter: 7}
+	for _, p := range []Purpose{Unsubscribe, Preferences, Confirm, Archive} {
+		link := before.Make(p, b, now)
+		token := link[strings.LastIndexByte(link, '/')+1:]
+		for name, l := range map[string]*Links{"same key": before, "rotated key": NewLinks("x", new, old)} {
+			if got, err := l.Read(p, token, now); err != nil || got != b {
+				t.Errorf("%c, %s: %+v, %v", p, name, got, err)
+			}
+		}
+		if _, err := NewLinks("x", new).Read(p, token, now); !errors.Is(err, ErrLink) {
+			t.Errorf("%c: a dropped key still signs: %v", p, err)
+		}
+		for _, other := range []Purpose{Unsubscribe, Preferences, Confirm, Archive} {
+			if _, err := before.Read(other, token, now); (err == nil) != (other == p) {
+				t.Errorf("%c read for %c: %v", p, other, err)
+			}
+		}
+		raw, _ := base64.RawURLEncoding.DecodeString(token)
+		for i := range len(raw) * 8 {
+			raw[i/8] ^= 1 << (i % 8)
+			if _, err := before.Read(p, base64.RawURLEncoding.EncodeToString(raw), now); !errors.Is(err, ErrLink) {
+				t.Errorf("%c: bit %d turned: %v", p, i, err)
+			}
+			raw[i/8] ^= 1 << (i % 8)
+		}
+		_, err := before.Read(p, token, now.AddDate(10, 0, 0))
+		if forEver := p == Unsubscribe || p == Archive; forEver != (err == nil) || !forEver && !errors.Is(err, ErrExpired) {
+			t.Errorf("%c after ten years: %v", p, err)
+		}
+	}
+	if got := NewLinks("", old).Make(Unsubscribe, b, now); got != "" {
+		t.Errorf("a link to nowhere: %q", got)
+	}
+}
+
+func FuzzLinks(f *testing.F) {
+	now := time.Date(2027, 3, 14, 18, 30, 0, 0, time.UTC)
+	l := NewLinks("x", []byte("key"))
+	f.Add(l.Token(Unsubscribe, Bearer{Address: 1}, now))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, token string) {
+		b, err := l.Read(Unsubscribe, token, now)
+		if err == nil && l.Token(Unsubscribe, b, now) != token {
+			t.Errorf("%q is read as %+v, whose token is another", token, b)
+		}
+	})
+}

@@ -1,0 +1,93 @@
+-- People, and what they agreed to. Times are microseconds since 1970 UTC; 0 is "none".
+
+-- +goose Up
+-- One row for each address of a person on a personal channel. It is never deleted while a letter names it: erasing empties it.
+CREATE TABLE addresses (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	person       INTEGER NOT NULL DEFAULT 0,   -- the address that stands for the person: whoever has several shares one; 0: this one
+	channel      TEXT   NOT NULL,             -- email, telegram, ...: as announce.Channel
+	mailbox      TEXT   NOT NULL,             -- what makes two addresses of a channel the same
+	address      TEXT   NOT NULL,
+	name         TEXT   NOT NULL,
+	language     TEXT   NOT NULL,             -- '': the announcement's default
+	zone         TEXT   NOT NULL DEFAULT '',  -- IANA; '': the community's
+	standing     TEXT   NOT NULL,             -- pending, active, unsubscribed, bounced, complained, removed, erased
+	paused_until INTEGER NOT NULL DEFAULT 0,
+	frequency    TEXT   NOT NULL DEFAULT 'now', -- now, daily, weekly, monthly
+	quiet_from   INTEGER NOT NULL DEFAULT 0,   -- minutes after midnight in zone; nothing is sent from quiet_from to quiet_to; equal: any time will do
+	quiet_to     INTEGER NOT NULL DEFAULT 0,
+	everything   INTEGER NOT NULL DEFAULT 1,   -- every topic that is not private, beside those of subscriptions
+	hard_at      INTEGER NOT NULL DEFAULT 0,   -- first hard bounce that is not yet believed
+	soft         INTEGER NOT NULL DEFAULT 0,   -- soft bounces in a row
+	soft_at      INTEGER NOT NULL DEFAULT 0,   -- the first of them
+	created_at   INTEGER NOT NULL,
+	updated_at   INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX addresses_mailbox ON addresses (channel, mailbox);
+CREATE INDEX addresses_person ON addresses (person) WHERE person > 0;
+
+-- What people can choose from. The operator's.
+CREATE TABLE topics (
+	name    TEXT PRIMARY KEY NOT NULL,
+	facet   TEXT   NOT NULL DEFAULT '',  -- heading under which it is offered: kind, place, theme
+	private INTEGER NOT NULL DEFAULT 0,   -- not offered; only whoever was added gets it
+	labels  TEXT   NOT NULL,             -- JSON: language -> words
+	place   INTEGER NOT NULL              -- order on pages
+);
+
+CREATE TABLE subscriptions (
+	address INTEGER NOT NULL REFERENCES addresses (id),
+	topic   TEXT   NOT NULL REFERENCES topics (name),
+	PRIMARY KEY (address, topic)
+) WITHOUT ROWID;
+CREATE INDEX subscriptions_topic ON subscriptions (topic, address);
+
+-- The words that people saw when they agreed, each once.
+CREATE TABLE wordings (
+	hash TEXT PRIMARY KEY NOT NULL, -- SHA-256, hexadecimal
+	text TEXT NOT NULL
+);
+
+-- Proof of consent: what a person did, when, how, and the words that were shown. Append-only but for erasure.
+CREATE TABLE consents (
+	address  INTEGER NOT NULL REFERENCES addresses (id),
+	at       INTEGER NOT NULL,
+	act      TEXT   NOT NULL,            -- asked, confirmed, changed, paused, unsubscribed, imported, added, bounced, complained, removed
+	how      TEXT   NOT NULL,            -- form, page, one-click, mail, import FILE, api TOKEN, telegram, ...
+	basis    TEXT   NOT NULL DEFAULT '', -- express, implied; of asked, confirmed, imported, added
+	wording  TEXT   NOT NULL DEFAULT '', -- of wordings
+	language TEXT   NOT NULL DEFAULT '',
+	network  TEXT   NOT NULL DEFAULT '', -- 203.0.113.0/24, 2001:db8::/48: never a whole address
+	detail   TEXT   NOT NULL DEFAULT '',
+	PRIMARY KEY (address, at, act)
+) WITHOUT ROWID;
+
+-- Who must never be written to again although nothing else of them is known: HMAC-SHA256 of channel and mailbox.
+CREATE TABLE suppressions (
+	hash   TEXT PRIMARY KEY NOT NULL,
+	reason TEXT   NOT NULL, -- erased, bounced, complained, unsubscribed, by-hand
+	at     INTEGER NOT NULL
+);
+
+-- Requests to join, for the limits against abuse: by keyed hash of an address or network.
+CREATE TABLE requests (
+	what TEXT   NOT NULL, -- address, network, all
+	who  TEXT   NOT NULL,
+	at   INTEGER NOT NULL,
+	PRIMARY KEY (what, who, at)
+) WITHOUT ROWID;
+CREATE INDEX requests_at ON requests (at);
+
+-- Bounces and complaints that were heard, each once.
+CREATE TABLE reports (
+	id      TEXT PRIMARY KEY NOT NULL,
+	at      INTEGER NOT NULL,
+	source  TEXT   NOT NULL,
+	class   TEXT   NOT NULL, -- hard, soft, block, complaint, unsubscribe
+	status  TEXT   NOT NULL,
+	address INTEGER NOT NULL, -- of addresses
+	domain  TEXT   NOT NULL,
+	detail  TEXT   NOT NULL
+);
+CREATE INDEX reports_at ON reports (at);
+CREATE INDEX reports_address ON reports (address);
