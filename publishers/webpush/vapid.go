@@ -46,7 +46,7 @@ func PublicKey(private announce.Secret) (string, error) {
 }
 
 func parseKey(s announce.Secret) (*key, error) {
-	wrong := errors.New("is not a private key: 32 bytes of P-256 in base64url, as crieur webpush-key makes them")
+	wrong := errors.New("is not a private key: 32 bytes of P-256 in base64url, as crieur webpush keys makes one")
 	raw, err := decode(s.Reveal())
 	if err != nil {
 		return nil, wrong

@@ -25,7 +25,7 @@ const (
 
 // Config is the key that browsers subscribe with. A subscription holds for the key that it was made with, and for no other.
 type Config struct {
-	Key          announce.Secret `env:"KEY,notEmpty" doc:"Private key (VAPID), as crieur webpush-key makes it. Keep it: with another one every subscription is lost."`
+	Key          announce.Secret `env:"KEY,notEmpty" doc:"Private key (VAPID), as crieur webpush keys makes it. Keep it: with another one every subscription is lost."`
 	Contact      string          `env:"CONTACT,notEmpty" doc:"Where push services reach who sends: mailto:organisers@example.org, or an https address."`
 	Keep         time.Duration   `env:"KEEP" envDefault:"72h" doc:"How long a push service keeps a notification for a device that is off, at most 672h. One of an event is kept no longer than the event lasts."`
 	Services     []string        `env:"SERVICES" doc:"Hosts of push services that are heeded beside those of Google, Mozilla, Apple and Microsoft, as push.example.org."`
@@ -170,7 +170,7 @@ func (c *channel) Check(context.Context) (announce.Report, error) {
 	r := announce.Report{Identity: "public key " + c.key.public + ", " + c.contact}
 	token, err := c.key.sign(claims{Audience: nowhere, Expires: c.now().Add(tokenLife).Unix(), Subject: c.contact})
 	if err != nil || !c.key.verifies(token) {
-		r.Findings = append(r.Findings, announce.Finding{Severe: true, What: "nothing can be signed with KEY", Do: "make a new one: crieur webpush-key"})
+		r.Findings = append(r.Findings, announce.Finding{Severe: true, What: "nothing can be signed with KEY", Do: "make a new one: crieur webpush keys"})
 	}
 	if u, err := url.Parse(c.site.URL); err != nil || u.Scheme != "https" {
 		r.Findings = append(r.Findings, announce.Finding{What: "browsers let people subscribe only on pages at an https address", Do: "set CRIEUR_PUBLIC_URL to one"})
