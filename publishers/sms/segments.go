@@ -82,10 +82,10 @@ func room(segments int) int {
 }
 
 // plain is s with signs of print in the place of which a phone may show simpler ones: quotes, dashes, blanks, dots. Letters stay.
-func plain(s string) string {
-	return strings.NewReplacer(
-		"’", "'", "‘", "'", "“", "\"", "”", "\"", "«\u00a0", "\"", "\u00a0»", "\"", "«\u202f", "\"", "\u202f»", "\"", "« ", "\"", " »", "\"", "«", "\"", "»", "\"",
-		"\u00a0", " ", "\u202f", " ", "\u2009", " ", "\u2011", "-", "–", "-", "—", "-", "…", "...", "•", "-", "·", "-", "\u200b", "",
-		"ᵒ", "o", "ᵉ", "e", "→", "->", "×", "x",
-	).Replace(s)
-}
+func plain(s string) string { return simpler.Replace(s) }
+
+var simpler = strings.NewReplacer(
+	"’", "'", "‘", "'", "“", "\"", "”", "\"", "«\u00a0", "\"", "\u00a0»", "\"", "«\u202f", "\"", "\u202f»", "\"", "« ", "\"", " »", "\"", "«", "\"", "»", "\"",
+	"\u00a0", " ", "\u202f", " ", "\u2009", " ", "\u2011", "-", "–", "-", "—", "-", "…", "...", "•", "-", "·", "-", "\u200b", "",
+	"ᵒ", "o", "ᵉ", "e", "→", "->", "×", "x",
+)
