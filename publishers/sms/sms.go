@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/crieur/crieur/internal/announce"
 )
@@ -36,6 +37,20 @@ var (
 	number      = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`) // ITU-T E.164
 	shortCode   = regexp.MustCompile(`^[0-9]{3,8}$`)
 )
+
+// Address is what somebody wrote as their number, as an address on this channel: +14185550123. The error says what to write.
+func Address(written string) (string, error) {
+	n := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || strings.ContainsRune("()-.\u2011\u2013", r) {
+			return -1
+		}
+		return r
+	}, written)
+	if !number.MatchString(n) {
+		return "", errors.New("write the number with the country's code, as +1 418 555 0123")
+	}
+	return n, nil
+}
 
 const mostSegments = 10 // Twilio takes 1,600 characters
 

@@ -143,6 +143,17 @@ func TestNumbersThatTakeNothing(t *testing.T) {
 	}
 }
 
+func TestAddress(t *testing.T) {
+	for written, want := range map[string]string{
+		"+14185550123": "+14185550123", " +1 (418) 555-0123 ": "+14185550123", "+33\u00a06.12.34.56.78": "+33612345678",
+		"418 555 0123": "", "0033612345678": "", "": "", "+0123456789": "", "+1418555012x": "", "+1": "",
+	} {
+		if got, err := Address(written); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", written, got, err)
+		}
+	}
+}
+
 func TestCodes(t *testing.T) {
 	const (
 		y, l, p, a = announce.Temporary, announce.RateLimited, announce.Permanent, announce.Ambiguous

@@ -1,6 +1,7 @@
 package webpush
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"encoding/base64"
 	"encoding/json"
@@ -16,17 +17,42 @@ type subscription struct {
 	auth               []byte
 }
 
-const authLength = 16 // RFC 8291 section 3.2
+const (
+	authLength = 16   // RFC 8291 section 3.2
+	longest    = 4096 // of a subscription; real ones have some 500 bytes
+)
 
-// parse reads a subscription as PushSubscription.toJSON writes it. The error does not quote it, and ends a sentence.
-func parse(to string) (subscription, error) {
-	var in struct {
-		Endpoint string
-		Keys     struct {
-			P256dh, Auth string
-		}
+// written is a subscription as PushSubscription.toJSON writes it.
+type written struct {
+	Endpoint string `json:"endpoint"`
+	Keys     struct {
+		P256dh string `json:"p256dh"`
+		Auth   string `json:"auth"`
+	} `json:"keys"`
+}
+
+// Address is what a browser's subscription is as an address on this channel: the same for the same subscription, whatever
+// its browser writes beside. The error says what is wrong with it, and does not quote it. Whether anybody is there only
+// a notification can tell.
+func Address(subscription string) (string, error) {
+	s, err := parse(subscription)
+	if err != nil {
+		return "", err
 	}
-	if json.Unmarshal([]byte(to), &in) != nil {
+	var out written
+	out.Endpoint = s.origin + s.path
+	out.Keys.P256dh, out.Keys.Auth = base64.RawURLEncoding.EncodeToString(s.public.Bytes()), base64.RawURLEncoding.EncodeToString(s.auth)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(out) // strings
+	return strings.TrimSpace(b.String()), nil
+}
+
+// parse reads a subscription. The error does not quote it, and ends a sentence.
+func parse(to string) (subscription, error) {
+	var in written
+	if len(to) > longest || json.Unmarshal([]byte(to), &in) != nil {
 		return subscription{}, errors.New("it is not JSON with endpoint and keys")
 	}
 	u, err := url.Parse(in.Endpoint)

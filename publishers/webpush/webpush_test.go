@@ -3,6 +3,7 @@ package webpush
 import (
 	"crypto/ecdh"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -163,6 +164,43 @@ func TestDeadSubscriptions(t *testing.T) {
 		_, err := p.Publish(t.Context(), m)
 		if e := fault(t, err); !e.Gone || e.Outcome != announce.Permanent || e.Stop || e.Field != "to" {
 			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	_, platform, message := open(t)
+	want := message(1).To
+	var s map[string]any
+	if err := json.Unmarshal([]byte(want), &s); err != nil {
+		t.Fatal(err)
+	}
+	s["expirationTime"] = nil
+	keys := s["keys"].(map[string]any)
+	keys["auth"] = keys["auth"].(string) + "=="
+	loose, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []string{want, string(loose)} {
+		got, err := Address(x)
+		if err != nil || len(got) > len(want) {
+			t.Fatalf("%s, %v", got, err)
+		}
+		p, err := New(config(platform), site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Publish(t.Context(), announce.Message{Key: got, Subject: "a", To: got}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(platform.Posts()); n != 1 {
+		t.Errorf("%d notifications for the same address twice", n)
+	}
+	for _, x := range []string{"", "[]", `{"endpoint":"https://example.org/x"}`, strings.Replace(want, "/push/", "/push/"+strings.Repeat("x", 4096), 1)} {
+		if got, err := Address(x); err == nil || got != "" {
+			t.Errorf("%.40s: %s, %v", x, got, err)
 		}
 	}
 }
