@@ -95,24 +95,26 @@ try {
   await until('an empty message', (l) => l.length === 4 && l.some((x) => x.title === '127.0.0.1'))
   step('what is not JSON is shown too, as browsers demand')
 
-  // Without a person's hand a browser opens no window, so it is noted what would open.
-  const click = (action) =>
-    worker.evaluate(async (action) => {
+  // Without a person's hand a browser opens no window, so it is noted what would open. Each click has a notification of its
+  // own: a browser forgets one a little after it is closed, and a new one with its tag along with it.
+  const click = (tag, action) =>
+    worker.evaluate(async ([tag, action]) => {
       const opened = []
       Clients.prototype.openWindow = async (url) => void opened.push(url)
-      const [notification] = await self.registration.getNotifications({ tag: (await self.registration.getNotifications()).find((x) => x.title === 'Déplacée').tag })
+      const [notification] = await self.registration.getNotifications({ tag })
       const event = new NotificationEvent('notificationclick', { notification, action })
       const waits = []
       event.waitUntil = (p) => waits.push(p)
       self.dispatchEvent(event)
       await Promise.all(waits)
       return opened
-    }, action)
+    }, [tag, action])
   for (const [action, url] of [['', sent.url], ['unsubscribe', sent.actions[1].url], ['nonsense', sent.url]]) {
-    assert.deepEqual(await click(action), [url], action)
-    await until('a click closes it', (l) => !l.some((x) => x.title === 'Déplacée'))
-    await push(JSON.stringify({ ...sent, title: 'Déplacée' }))
-    await until('again', (l) => l.some((x) => x.title === 'Déplacée'))
+    const tag = 'click' + action
+    await push(JSON.stringify({ ...sent, tag }))
+    await until('a notification to click', (l) => l.some((x) => x.tag === tag))
+    assert.deepEqual(await click(tag, action), [url], action)
+    await until('a click closes it', (l) => !l.some((x) => x.tag === tag))
   }
   step('a click opens the link, a button its own, and closes the notification')
 
