@@ -69,7 +69,7 @@ func TestEveryMailSaysWhatBecameOfIt(t *testing.T) {
 		"exim-warning":       nil,
 		"qmail":              {{Hard, "5.1.1", ada, "does not like recipient"}},
 		"qmail-fr":           {{Soft, "5.2.2", ada, "quota dépassé"}},
-		"vacation":           nil, "vacation-daemonlike": nil, "challenge": nil,
+		"vacation":           nil, "vacation-daemonlike": nil, "vacation-street": nil, "challenge": nil,
 		"bad-token": nil, "no-token": nil,
 		"arf":          {{Complaint, "", ada, "abuse SomeGenerator"}},
 		"arf-redacted": {{Complaint, "", "[redacted]", "abuse"}},

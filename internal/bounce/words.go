@@ -82,15 +82,15 @@ func (r Reader) words(l *letter, to []string) []Report {
 	var reports []Report
 	for _, f := range found {
 		class, status := judge("", f.words)
-		if class == "" {
-			switch {
-			case unknowns.MatchString(f.words):
-				class = Hard
-			case known:
-				class = Soft
-			default:
-				continue // an address, and nothing that says it was refused
-			}
+		missing := unknowns.MatchString(f.words)
+		if !known && status == "" && !missing {
+			continue // an address, and perhaps a number below it: that is a signature as well
+		}
+		switch {
+		case class == "" && missing:
+			class = Hard
+		case class == "":
+			class = Soft
 		}
 		reports = append(reports, Report{
 			Source: sourceDSN, Class: class, Status: status, Token: token, Address: address(f.address),
