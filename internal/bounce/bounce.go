@@ -15,7 +15,7 @@ import (
 type Report struct {
 	ID      string    // the same whenever the same news comes again: drop repeats by it. At most 80 characters
 	Source  string    // dsn, arf, ses, postmark, mailgun, sendgrid
-	Class   Class     //
+	Class   Class     // what it means for the person
 	Status  string    // RFC 3463, such as "5.1.1"; empty when none was given
 	Token   string    // names the delivery; empty when only Address is known, which only signed webhooks may say
 	Address string    // as it was reported; may be empty or blacked out

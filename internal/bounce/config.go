@@ -183,7 +183,7 @@ func (in *Intake) Run(ctx context.Context, handle Handler, log *slog.Logger) err
 }
 
 // Webhooks serves the webhooks that are switched on: POST /ses, /postmark, /mailgun, /sendgrid. Mount it with
-// http.StripPrefix.
+// http.StripPrefix("/bounces", ...): the pages for organisers name that path. Nothing before it may change the body.
 func (in *Intake) Webhooks(handle Handler, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	for name, h := range in.hooks {
