@@ -38,7 +38,8 @@ var (
 // sns is the outside of a message of Amazon SNS, and what of it is checked
 // (https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html).
 type sns struct {
-	Type, MessageId, Token, TopicArn, Subject, Message, SubscribeURL, Timestamp, SignatureVersion, Signature, SigningCertURL string
+	MessageID                                                                                                     string `json:"MessageId"`
+	Type, Token, TopicArn, Subject, Message, SubscribeURL, Timestamp, SignatureVersion, Signature, SigningCertURL string
 }
 
 // amazon reads bounces and complaints of Amazon SES, notifications and events alike, that SNS brings.
@@ -84,7 +85,7 @@ func (a *amazon) read(ctx context.Context, body []byte, now time.Time) (delivere
 	if err := a.verify(ctx, m, now); err != nil {
 		return delivered{}, err
 	}
-	d := delivered{once: m.MessageId, keep: snsOldest + 2*oldest}
+	d := delivered{once: m.MessageID, keep: snsOldest + 2*oldest}
 	switch m.Type {
 	case "Notification":
 		var err error
@@ -103,7 +104,7 @@ func (a *amazon) read(ctx context.Context, body []byte, now time.Time) (delivere
 
 // verify checks the signature with the certificate that the message names, which is Amazon's because of where it lies.
 func (a *amazon) verify(ctx context.Context, m sns, now time.Time) error {
-	pairs := []string{"Message", m.Message, "MessageId", m.MessageId}
+	pairs := []string{"Message", m.Message, "MessageId", m.MessageID}
 	switch m.Type {
 	case "Notification":
 		if m.Subject != "" {
@@ -120,7 +121,7 @@ func (a *amazon) verify(ctx context.Context, m sns, now time.Time) error {
 	}
 	signed := []byte(strings.Join(append(pairs, "TopicArn", m.TopicArn, "Type", m.Type), "\n") + "\n")
 	signature, err := base64.StdEncoding.DecodeString(m.Signature)
-	if err != nil || m.MessageId == "" {
+	if err != nil || m.MessageID == "" {
 		return errSignature
 	}
 	var method crypto.Hash
@@ -203,11 +204,11 @@ func (a *amazon) notification(m sns, now time.Time) ([]Report, error) {
 	var e struct {
 		NotificationType, EventType string
 		Bounce                      struct {
-			BounceType, BounceSubType, FeedbackId, Timestamp string
+			BounceType, BounceSubType, FeedbackID, Timestamp string
 			BouncedRecipients                                []recipient
 		}
 		Complaint struct {
-			ComplaintFeedbackType, FeedbackId, Timestamp, UserAgent string
+			ComplaintFeedbackType, FeedbackID, Timestamp, UserAgent string
 			ComplainedRecipients                                    []recipient
 		}
 		Mail struct {
@@ -259,7 +260,7 @@ func (a *amazon) notification(m sns, now time.Time) ([]Report, error) {
 			case class == "":
 				class = Hard
 			}
-			add(r, class, status, b.FeedbackId, b.Timestamp, b.BounceType+" "+b.BounceSubType+" "+typed(r.DiagnosticCode))
+			add(r, class, status, b.FeedbackID, b.Timestamp, b.BounceType+" "+b.BounceSubType+" "+typed(r.DiagnosticCode))
 		}
 	case "Complaint":
 		c := e.Complaint
@@ -267,7 +268,7 @@ func (a *amazon) notification(m sns, now time.Time) ([]Report, error) {
 			return nil, nil
 		}
 		for _, r := range c.ComplainedRecipients {
-			add(r, Complaint, "", c.FeedbackId, c.Timestamp, c.ComplaintFeedbackType+" "+c.UserAgent)
+			add(r, Complaint, "", c.FeedbackID, c.Timestamp, c.ComplaintFeedbackType+" "+c.UserAgent)
 		}
 	case "Delivery", "Send", "Reject", "Open", "Click", "Rendering Failure", "DeliveryDelay", "Subscription", "AmazonSnsSubscriptionSucceeded":
 	default:

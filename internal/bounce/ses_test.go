@@ -105,12 +105,12 @@ func newTestSNS(t testing.TB) (*hook, *snsWorld) {
 
 // message is one as SNS sends it, before it is signed.
 func (w *snsWorld) message(id, text string) sns {
-	return sns{Type: "Notification", MessageId: id, TopicArn: testTopic, Message: text, Timestamp: testNow().Add(-time.Minute).Format("2006-01-02T15:04:05.000Z"), SignatureVersion: "2", SigningCertURL: testCert}
+	return sns{Type: "Notification", MessageID: id, TopicArn: testTopic, Message: text, Timestamp: testNow().Add(-time.Minute).Format("2006-01-02T15:04:05.000Z"), SignatureVersion: "2", SigningCertURL: testCert}
 }
 
 func (w *snsWorld) sign(t testing.TB, m sns) []byte {
 	t.Helper()
-	text := "Message\n" + m.Message + "\nMessageId\n" + m.MessageId + "\n"
+	text := "Message\n" + m.Message + "\nMessageId\n" + m.MessageID + "\n"
 	if m.Type == "Notification" {
 		if m.Subject != "" {
 			text += "Subject\n" + m.Subject + "\n"
