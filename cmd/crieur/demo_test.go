@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -266,6 +268,30 @@ func TestBadInput(t *testing.T) {
 		if r, body := d.raw(t, c.method, c.path, "", "Authorization", "Bearer "+c.token); r.StatusCode != c.code || r.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: %d, want %d\n%s", c.method, c.path, r.StatusCode, c.code, body)
 		}
+	}
+}
+
+// Many clients read the answer only after they have sent everything: they too are told that it was too much.
+func TestTooMuchIsToldAfterItWasSent(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const size = 20 << 20
+	_, err = fmt.Fprintf(conn, "POST /v1/announcements HTTP/1.1\r\nHost: crieur\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	if r.StatusCode != http.StatusRequestEntityTooLarge || r.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %s", r.StatusCode, r.Header.Get("Content-Type"))
 	}
 }
 
