@@ -364,6 +364,24 @@ func TestStopFreezesEverything(t *testing.T) {
 	}
 }
 
+// Whoever waits for an announcement is told at once that all publishing is stopped.
+func TestWaitingEndsAtAStop(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := d.Stop(ctx, "an exercise"); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	vars := []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}
+	file := `{"kind":"news","texts":{"fr":{"title":"Bonjour"}}}`
+	code := run(ctx, []string{"announce", "-", "--wait"}, vars, streams{strings.NewReader(file), &out, &errs})
+	if code != exitFailed || !strings.Contains(out.String(), "crieur resume") || ctx.Err() != nil {
+		t.Errorf("exit %d\n%s%s", code, out.String(), errs.String())
+	}
+}
+
 // A channel with a dead token stops alone, keeps what waits, and goes on after a resume.
 func TestDeadTokenStopsOneChannel(t *testing.T) {
 	t.Parallel()
