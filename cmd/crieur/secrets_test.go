@@ -137,3 +137,15 @@ func TestConfigurationErrorsHideSecrets(t *testing.T) {
 		}
 	}
 }
+
+// The address of the server is checked before it is asked, and what is wrong with it is told without it: it may hold a password.
+func TestAddressOfTheServer(t *testing.T) {
+	const planted = "s3cr3t-canary-value"
+	for _, address := range []string{planted, "ftp://example.org/" + planted, "https://ada:" + planted + "@127.0.0.1:1", "https://" + planted + "@[bad", "https:///" + planted, planted + "\x01"} {
+		var out, errs strings.Builder
+		code := run(context.Background(), []string{"status"}, []string{"CRIEUR_URL=" + address}, streams{strings.NewReader(""), &out, &errs})
+		if code != exitInput || !strings.Contains(errs.String(), "CRIEUR_URL: ") || strings.Contains(out.String()+errs.String(), planted) {
+			t.Errorf("%q: exit %d\n%s%s", address, code, out.String(), errs.String())
+		}
+	}
+}
