@@ -43,7 +43,7 @@ func startDemo(t *testing.T) *demoServer {
 // settle waits until nothing more happens by itself to an announcement.
 func (d *demoServer) settle(t *testing.T, id announce.ID) broadcast.Status {
 	t.Helper()
-	return d.settleWithin(t, id, 30*time.Second)
+	return d.settleWithin(t, id, ample)
 }
 
 func (d *demoServer) settleWithin(t *testing.T, id announce.ID, limit time.Duration) broadcast.Status {
@@ -96,7 +96,7 @@ func (d *demoServer) raw(t *testing.T, method, path, body string, header ...stri
 
 func TestDemoOnce(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(context.Background(), []string{"demo", "--once"}, nil, streams{strings.NewReader(""), &out, &errs}); code != 0 {
+	if code := run(context.Background(), []string{"demo", "--once", "--timeout", "5m"}, nil, streams{strings.NewReader(""), &out, &errs}); code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out.String(), errs.String())
 	}
 	for _, want := range []string{"202 accepted", "feed", "email", "slack", "twitter", "3 people, 3 published"} {
@@ -524,7 +524,7 @@ func TestSlowPlatformDelaysNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+	for end := time.Now().Add(ample); ; <-time.After(5 * time.Millisecond) {
 		st, err := d.Status(ctx, a.ID)
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/world"
@@ -62,7 +61,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.until("the faults are played", time.Minute, func() bool {
+		c.until("the faults are played", ample, func() bool {
 			st, err := c.client.Status(ctx, a.ID)
 			if err != nil {
 				t.Fatal(err)
