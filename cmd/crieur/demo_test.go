@@ -271,6 +271,16 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// What is wrong with the form of the wall names the field and leads to it.
+func TestWallNamesTheField(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	r, page := d.raw(t, "POST", "/wall", "title=&body=x", "Content-Type", "application/x-www-form-urlencoded")
+	if r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(page, `<a href="#title">title</a>: is required`) {
+		t.Errorf("%d %.600s", r.StatusCode, page)
+	}
+}
+
 // Many clients read the answer only after they have sent everything: they too are told that it was too much.
 func TestTooMuchIsToldAfterItWasSent(t *testing.T) {
 	t.Parallel()
