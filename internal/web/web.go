@@ -4,6 +4,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -137,6 +138,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		if r.ContentLength > maxBody {
 			h.Set("Connection", "close") // what is left of the body is not read
+			if r.ContentLength <= 8*maxBody && r.Header.Get("Expect") == "" {
+				_, _ = io.Copy(io.Discard, r.Body) // many clients read no answer before they have sent all
+			}
 			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has %d bytes; the most is %d", r.ContentLength, maxBody))
 			return
 		}
