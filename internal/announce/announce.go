@@ -84,7 +84,7 @@ type Announcement struct {
 	Channels  []string          `json:"channels,omitempty"` // accounts, as slack or slack@partners; empty: every account that is switched on
 	Topics    []string          `json:"topics,omitempty"`
 	Audience  []Language        `json:"audience_languages,omitempty"` // only people who read one of them, on personal channels; empty: everybody
-	Overrides map[string]Text   `json:"overrides,omitempty"` // by channel or account
+	Overrides map[string]Text   `json:"overrides,omitempty"`          // by channel or account
 	Zone      string            `json:"time_zone"`
 	At        When              `json:"publish_at,omitzero"` // zero: now
 	Expires   When              `json:"expires_at,omitzero"` // zero: never

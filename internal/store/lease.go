@@ -13,6 +13,7 @@ type LeaseOptions struct {
 	Owner string
 	Lease time.Duration
 	Most  int
+	Pace  time.Duration // between two beginnings on the account
 }
 
 // Batch is letters that one worker has to itself until the lease ends. What is not begun by then, or was left calling,
@@ -22,7 +23,7 @@ type Batch struct {
 	Announcement announce.ID
 	Letters      []*Letter
 	plan, fence  int64
-	rev          int
+	pace         time.Duration
 }
 
 // Lease takes letters of a plan that are due: of somebody whose lease ran out, else those that are to be tried again,
@@ -76,7 +77,7 @@ func (t *tx) lease(ctx context.Context, p *plan, b *Batch, o LeaseOptions) error
 		if err != nil {
 			return err
 		}
-		b.plan, b.fence, b.rev, b.Letters = p.id, p.fence, p.rev, b.Letters[:0]
+		b.plan, b.fence, b.pace, b.Letters = p.id, p.fence, o.Pace, b.Letters[:0]
 		for _, l := range all {
 			if l.Todo() != announce.Nothing && !l.Next.After(t.now) {
 				b.Letters = append(b.Letters, l)
@@ -92,10 +93,18 @@ func (t *tx) lease(ctx context.Context, p *plan, b *Batch, o LeaseOptions) error
 	return nil
 }
 
-// leased reads what a fence covers: of a range the fresh letters, else one that is for later.
+// leased reads what a fence covers: of a range the fresh letters, else those that are for later.
 func (t *tx) leased(ctx context.Context, plan, fence int64) ([]*Letter, error) {
-	return t.letters(ctx, `JOIN leases s ON s.plan = l.plan AND l.address >= s.first AND l.address <= s.last
-		WHERE s.plan = ? AND s.fence = ? AND (s.later = 0 AND l.next <= l.first_due OR s.later = 1 AND l.next > l.first_due) ORDER BY l.address`, plan, fence)
+	var first, last int64
+	ranged, err := t.one(ctx, `SELECT first, last FROM leases WHERE plan = ? AND fence = ? AND later = 0`, []any{plan, fence}, &first, &last)
+	switch {
+	case err != nil:
+		return nil, err
+	case ranged:
+		return t.letters(ctx, `WHERE l.plan = ? AND l.address >= ? AND l.address <= ? AND l.next <= l.first_due ORDER BY l.address`, plan, first, last)
+	}
+	return t.letters(ctx, `WHERE l.plan = ? AND l.next > l.first_due AND l.address IN (SELECT s.first FROM leases s WHERE s.plan = ? AND s.fence = ?) ORDER BY l.address`,
+		plan, plan, fence)
 }
 
 // takeLapsed takes over everything that was leased at once and whose lease has run out.

@@ -16,6 +16,7 @@ type Letter struct {
 	Name          string // of the person
 	batch         *Batch
 	updated       int64 // the address as it was read
+	settling      bool  // its call is an earlier one
 }
 
 var keys = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
@@ -95,6 +96,9 @@ func (t *tx) letter(ctx context.Context, plan, address int64) (*Letter, bool, er
 	}
 	return all[0], true, nil
 }
+
+// Settling reports whether the call that a letter has on record was another's, not begun by this lease.
+func (l *Letter) Settling() bool { return l.settling }
 
 // place keeps a letter where it is looked for: what is done is not for later, what is left to do by nobody is.
 func (l *Letter) place() {

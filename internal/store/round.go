@@ -24,6 +24,7 @@ const (
 	Passed Beginning = iota // nothing is to be done about it now, or not by this worker
 	Begun                   // its call is on record as begun
 	Held                    // the account may not be called now
+	Paced                   // the account's pace allows it a little later
 )
 
 // Advance puts on record how a letter ended (nil: none did) and, in the same change or after it, that another begins (nil:
@@ -133,6 +134,13 @@ func (r *round) mayBegin(ctx context.Context, a *advance) (bool, *plan, error) {
 	if !open {
 		a.began = Held
 		return false, nil, nil
+	}
+	if b := a.next.batch; b.pace > 0 {
+		n, err := r.t.exec(ctx, `UPDATE accounts SET slot = ? WHERE account = ? AND slot <= ?`, us(r.t.now.Add(b.pace)), b.Account, us(r.t.now))
+		if err != nil || n == 0 {
+			a.began = Paced
+			return false, nil, err
+		}
 	}
 	p, err := r.plan(ctx, a.next.Plan)
 	return err == nil, p, err
@@ -290,7 +298,7 @@ func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
 		l.place()
 		return t.putLetter(ctx, before, l)
 	}
-	if l.Calling == announce.Nothing {
+	if l.settling = l.Calling != announce.Nothing; !l.settling {
 		l.begin(l.Todo(), t.now)
 		if err := t.putLetter(ctx, before, l); err != nil {
 			return err
