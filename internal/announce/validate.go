@@ -82,8 +82,14 @@ func (f *Faults) rest(a Announcement, r Rules) {
 	}
 	f.count("topics", len(a.Topics), maxItems)
 	for i, t := range a.Topics {
-		if !topicName.MatchString(t) {
-			f.add(fmt.Sprintf("topics[%d]", i), "must be 1 to 64 letters, digits, spaces, - or _")
+		if say := BadTopic(t); say != "" {
+			f.add(fmt.Sprintf("topics[%d]", i), "%s", say)
+		}
+	}
+	f.count("audience_languages", len(a.Audience), maxItems)
+	for i, l := range a.Audience {
+		if !languageTag.MatchString(string(l)) {
+			f.add(fmt.Sprintf("audience_languages[%d]", i), "%q is not a language tag: write fr or en", clip(string(l)))
 		}
 	}
 	for _, c := range sortedKeys(a.Overrides) {
@@ -308,4 +314,12 @@ func clip(s string) string {
 		return string(r[:40]) + "…"
 	}
 	return s
+}
+
+// BadTopic says why a word cannot be a topic; empty: it can.
+func BadTopic(name string) string {
+	if topicName.MatchString(name) {
+		return ""
+	}
+	return "must be 1 to 64 letters, digits, spaces, - or _"
 }

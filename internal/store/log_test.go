@@ -19,9 +19,9 @@ func TestTheLogTellsTheStory(t *testing.T) {
 		add(t, db, 2)
 		s := sample(db, "slack").personal(db, "email")
 		id := save(t, db, s)
-		plan(t, db, 10)
+		planAll(t, db, 10)
 		publish(t, db, "slack", id)
-		publish(t, db, "email", id)
+		deliver(t, db, id)
 		n := s.next(db)
 		must(t, db.Revise(ctx, 1, n))
 		c := claim(t, db, "slack", id)
@@ -45,7 +45,7 @@ func TestTheLogTellsTheStory(t *testing.T) {
 			}
 		}
 		told := []string{
-			"ada submitted  : Réunion d’été", "planned email : 2", "worker delivery slack calling: publish", "worker delivery slack published: https://example.org/slack",
+			"test subscribers  : 2 added", "ada submitted  : Réunion d’été", "planned email : 2", "worker delivery slack calling: publish", "worker delivery slack published: https://example.org/slack",
 			"ada amended  : Réunion d’été", "worker delivery slack calling: amend", "worker delivery slack unknown: no answer",
 			"bea retracted  :", "bea stopped  : enough", "account-stopped slack : token revoked",
 		}

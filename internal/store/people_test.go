@@ -11,56 +11,6 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-func TestSubscribers(t *testing.T) {
-	both(t, func(t *testing.T, p *place) {
-		db := p.open(t)
-		ctx := t.Context()
-		list := []Subscriber{{Address: "Bea@Example.org", Name: "Bea", Language: "en"}, {Address: " ada@example.org", Name: "Ada", Language: "fr"}, {Address: "cleo@example.org"}}
-		if n, err := db.AddSubscribers(ctx, list); n != 3 || err != nil {
-			t.Fatal(n, err)
-		}
-		if n, err := db.AddSubscribers(ctx, []Subscriber{{Address: "ADA@example.org", Name: "Other"}}); n != 0 || err != nil {
-			t.Fatal(n, err)
-		}
-		all, err := db.Subscribers(ctx, "", 10)
-		if err != nil || len(all) != 3 || all[0].Address != "ada@example.org" || all[0].Name != "Ada" || all[1].Address != "Bea@Example.org" || !all[0].Created.Equal(db.Now()) {
-			t.Fatalf("%+v %v", all, err)
-		}
-		if after, err := db.Subscribers(ctx, "ADA@example.org", 1); err != nil || len(after) != 1 || after[0].Name != "Bea" {
-			t.Fatalf("%+v %v", after, err)
-		}
-		if s, err := db.Subscriber(ctx, all[1].ID); err != nil || s != all[1] {
-			t.Errorf("%+v %v", s, err)
-		}
-		_, err = db.Subscriber(ctx, 1<<40)
-		want(t, err, ErrNotFound)
-		for range 2 {
-			if known, err := db.Unsubscribe(ctx, all[1].ID); !known || err != nil {
-				t.Fatal(known, err)
-			}
-		}
-		if known, err := db.Unsubscribe(ctx, 1<<40); known || err != nil {
-			t.Fatal(known, err)
-		}
-		if removed, err := db.RemoveSubscriber(ctx, "cleo@EXAMPLE.org"); !removed || err != nil {
-			t.Fatal(removed, err)
-		}
-		if removed, err := db.RemoveSubscriber(ctx, "cleo@example.org"); removed || err != nil {
-			t.Fatal(removed, err)
-		}
-		if left, err := db.Subscribers(ctx, "", 10); err != nil || len(left) != 1 {
-			t.Fatalf("%+v %v", left, err)
-		}
-		// Who was removed may come back; who unsubscribed may not be brought back.
-		if n, err := db.AddSubscribers(ctx, list); n != 1 || err != nil {
-			t.Fatal(n, err)
-		}
-		if s, err := db.Subscriber(ctx, all[1].ID); err != nil || s.Active {
-			t.Fatalf("%+v %v", s, err)
-		}
-	})
-}
-
 func TestPersonalMessages(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		db := p.open(t)
@@ -69,16 +19,18 @@ func TestPersonalMessages(t *testing.T) {
 		if jobs, err := db.Due(t.Context(), 10); err != nil || len(jobs) != 1 || jobs[0] != (Job{"email", id}) {
 			t.Fatalf("due %v %v", jobs, err)
 		}
-		plan(t, db, 10)
-		all, err := db.Subscribers(t.Context(), "", 10)
+		planAll(t, db, 10)
+		all, err := enlisted(t.Context(), db, 10)
 		must(t, err)
 		texts := map[announce.Language]string{"fr": "un fr", "fr-CA": "un fr", "en": "un en", "de": "un fr"}
 		for i := range 5 {
-			c := claim(t, db, "email", id)
-			s := all[i]
-			if c.Message.To != s.Address || c.Message.Text != texts[c.Delivery.Language] || c.Address != s.ID ||
-				c.Message.Key != c.Delivery.ID || c.Message.Date.IsZero() {
-				t.Errorf("%+v", c)
+			l := write(t, db, id)
+			m, usable, err := db.Message(t.Context(), l)
+			if s := all[i]; err != nil || !usable || m.To != s.Address || m.Name != s.Name || m.Text != texts[l.Language] || l.Address != s.ID || m.Key != l.ID || m.Date.IsZero() {
+				t.Errorf("%+v %+v %v", l, m, err)
+			}
+			if plan, address, ok := ReadLetterKey(l.ID); !ok || plan != l.Plan || address != l.Address {
+				t.Errorf("%s reads as %d %d %v", l.ID, plan, address, ok)
 			}
 		}
 		if d, err := db.Deliveries(t.Context(), id); err != nil || len(d) != 0 {
@@ -98,7 +50,7 @@ func TestPlanIsCutAndResumed(t *testing.T) {
 		planned := 0
 		for i := 0; ; i++ {
 			if i == 1 {
-				added, err := db.AddSubscribers(ctx, []Subscriber{{Address: "late@example.org"}})
+				added, err := enlist(ctx, db, []Address{{Channel: "email", Address: "late@example.org"}})
 				if added != 1 || err != nil {
 					t.Fatal(added, err)
 				}
@@ -151,7 +103,7 @@ func TestPlansOfTwoServers(t *testing.T) {
 			})
 		}
 		group.Wait()
-		plan(t, db, 50)
+		planAll(t, db, 50)
 		for _, id := range ids {
 			if n := balanced(t, db, id, "email"); n.Planned != 500 || !n.Done {
 				t.Errorf("%+v", n)
@@ -178,7 +130,7 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 		if _, n, err := db.Plan(ctx, 10); n != 10 || err != nil {
 			t.Fatal(n, err)
 		}
-		publish(t, db, "email", id)
+		deliver(t, db, id)
 		n := s.next(db)
 		n.Plans = []Plan{{Account: "email", Next: db.Now()}}
 		n.Deliveries = []announce.Delivery{{Account: "email", Rest: announce.Cannot, Fault: "mail cannot be changed"}}
@@ -190,8 +142,9 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		for range 19 {
-			if c := claim(t, db, "email", id); c.Delivery.CallRev != 2 || !strings.HasSuffix(c.Message.Text, ", 2") || !c.Message.Date.Equal(s.Plans[0].Next) {
-				t.Fatalf("%+v", c)
+			l := write(t, db, id)
+			if m, _, err := db.Message(ctx, l); err != nil || l.CallRev != 2 || !strings.HasSuffix(m.Text, ", 2") || !m.Date.Equal(s.Plans[0].Next) {
+				t.Fatalf("%+v %+v", l, m)
 			}
 		}
 		must(t, db.Withdraw(ctx, id, 2, "ada", map[string]string{"email": "mail cannot be recalled"}, db.Now()))
@@ -204,15 +157,15 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 	})
 }
 
-func TestUnsubscribeAgainstClaim(t *testing.T) {
+func TestUnsubscribeAgainstBeginning(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		all := p.servers(t)
 		db := all[0]
 		const n = 200
 		add(t, db, n)
 		id := save(t, db, sample(db).personal(db, "email"))
-		plan(t, db, 100)
-		subscribers, err := db.Subscribers(t.Context(), "", n)
+		planAll(t, db, 100)
+		subscribers, err := enlisted(t.Context(), db, n)
 		must(t, err)
 		var mu sync.Mutex
 		left := map[string]bool{} // whose unsubscription was answered
@@ -221,28 +174,31 @@ func TestUnsubscribeAgainstClaim(t *testing.T) {
 			group.Go(func() {
 				db := all[i%len(all)]
 				for {
-					mu.Lock()
-					before := make(map[string]bool, len(left))
-					for k := range left {
-						before[k] = true
-					}
-					mu.Unlock()
-					c, ok, err := db.Claim(context.Background(), "email", id, worker)
+					batch, err := db.Lease(context.Background(), "email", id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 7})
 					if err != nil {
 						t.Error(err)
 					}
-					if !ok {
+					if len(batch.Letters) == 0 {
 						return
 					}
-					if before[c.Message.To] {
-						t.Errorf("%s was claimed after the unsubscription was answered", c.Message.To)
+					for _, l := range batch.Letters {
+						mu.Lock()
+						before := left[l.To]
+						mu.Unlock()
+						began, _, err := db.Advance(context.Background(), nil, l)
+						if err != nil {
+							t.Error(err)
+						}
+						if before && began == Begun {
+							t.Errorf("%s was begun after the unsubscription was answered", l.To)
+						}
 					}
 				}
 			})
 		}
 		group.Go(func() {
 			for i := len(subscribers) - 1; i >= 0; i -= 2 {
-				if _, err := all[len(all)-1].Unsubscribe(context.Background(), subscribers[i].ID); err != nil {
+				if _, err := leave(context.Background(), all[len(all)-1], subscribers[i].ID); err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
@@ -251,7 +207,7 @@ func TestUnsubscribeAgainstClaim(t *testing.T) {
 			}
 		})
 		group.Wait()
-		none(t, db, "email", id)
+		idle(t, db, id)
 		c := balanced(t, db, id, "email")
 		if c.Planned != n || c.By[announce.Waiting] != 0 || c.By[announce.SkippedState] == 0 {
 			t.Errorf("%+v", c)
@@ -265,16 +221,26 @@ func TestUnsubscribedWhileUnknown(t *testing.T) {
 		db := p.open(t)
 		add(t, db, 1)
 		id := save(t, db, sample(db).personal(db, "email"))
-		plan(t, db, 10)
-		c := claim(t, db, "email", id)
-		if known, err := db.Unsubscribe(t.Context(), c.Address); !known || err != nil {
+		planAll(t, db, 10)
+		lost := write(t, db, id)
+		if known, err := leave(t.Context(), db, lost.Address); !known || err != nil {
 			t.Fatal(known, err)
 		}
 		p.clock.forward(time.Hour)
-		none(t, db, "email", id)
-		if d := delivery(t, db, c.Delivery.ID); d.State() != announce.SkippedState || d.Fault != faultMaybe {
+		b := lease(t, db, id, 10)
+		if len(b.Letters) != 1 || b.Letters[0].Todo() != announce.Settle {
+			t.Fatalf("%+v", b)
+		}
+		if began, _, err := db.Advance(t.Context(), nil, b.Letters[0]); began != Passed || err != nil {
+			t.Fatal(began, err)
+		}
+		if d := delivery(t, db, lost.ID); d.State() != announce.SkippedState || d.Fault != faultMaybe {
 			t.Errorf("%+v", d)
 		}
-		want(t, db.Record(t.Context(), c.Fence, shown(c, db.Now())), ErrFenced)
+		if _, fenced, err := db.Advance(t.Context(), arrived(lost, db.Now()), nil); !fenced || err != nil {
+			t.Error("a result was written under a lease that somebody else had", err)
+		}
+		must(t, db.GiveBack(t.Context(), &b))
+		balanced(t, db, id, "email")
 	})
 }

@@ -13,6 +13,7 @@ import (
 // Keys of advisory locks. They are taken in this order, and nothing is locked after lockLog.
 const (
 	lockSchema int64 = 0x637269657572_01 // "crieur"
+	lockAsking int64 = 0x637269657572_04 // makes requests to join count one after the other
 	lockGate   int64 = 0x637269657572_02 // shared by claims, exclusive to what holds claims back
 	lockLog    int64 = 0x637269657572_03 // makes events commit in the order of their numbers
 )
@@ -51,6 +52,7 @@ func (db *DB) openPostgres(ctx context.Context) error {
 	ctx, db.stop = context.WithCancel(context.WithoutCancel(ctx))
 	db.done = make(chan struct{})
 	go db.followClock(ctx)
+	db.lanes = newLanes(db)
 	return nil
 }
 
@@ -129,7 +131,7 @@ func (db *DB) tryPostgres(ctx context.Context, fn func(context.Context, *tx) err
 	if err != nil {
 		return err
 	}
-	t := &tx{conn: conn{&numbered{begun, &db.marks}}, db: db, now: db.Now()}
+	t := &tx{conn: conn{&numbered{begun, &db.marks}}, db: db, now: db.Now(), lane: db.lane()}
 	if err := t.run(ctx, fn); err != nil {
 		_ = begun.Rollback() // when even that fails, the server has dropped the transaction with the connection
 		return err

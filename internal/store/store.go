@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Dir     string           // state directory, locked while the DB is open; created when missing. Empty only with URL
 	URL     announce.Secret  // postgres://...; empty: SQLite in Dir
-	MinFree int64            // Save, Plan and AddSubscribers are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
+	MinFree int64            // Save, Plan, Ask and AddAddresses are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
 	Clock   func() time.Time // nil: the system's; Postgres: corrected to the server's
 	Log     *slog.Logger     // nil: silent
 }
@@ -36,6 +36,7 @@ type DB struct {
 	lock   *os.File  // nil without Dir
 	pool   *sql.DB   // reads; on Postgres writes too
 	group  *group    // SQLite's writer; nil on Postgres
+	lanes  *lanes    // Postgres' writers of letters; nil on SQLite
 	stmts  *prepared // SQLite's prepared reads; nil on Postgres
 	marks  marks     // Postgres' placeholders
 	packs  packs     // frozen messages, decoded
@@ -103,6 +104,9 @@ func (db *DB) close() error {
 	if db.stop != nil {
 		db.stop()
 		<-db.done
+	}
+	if db.lanes != nil {
+		db.lanes.close()
 	}
 	if db.group != nil {
 		errs = append(errs, db.group.close())

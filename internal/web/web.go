@@ -29,7 +29,8 @@ type Options struct {
 	Store    *store.DB
 	Site     announce.Site
 	Links    *people.Links // as in messages
-	Feeds    http.Handler  // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	People   *people.Service
+	Feeds    http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
 	Metrics  *prometheus.Registry
 	Ready    func(context.Context) map[string]error // by component, beside the database
 	Stopping <-chan struct{}                        // closed when event streams must end; nil: never
