@@ -215,11 +215,12 @@ func TestConfigurationOfPeople(t *testing.T) {
 
 func eventually(t *testing.T, otherwise string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
+	patience := time.After(20 * time.Second)
+	for tick := time.Tick(time.Millisecond); !condition(); {
+		select {
+		case <-patience:
 			t.Fatal(otherwise)
+		case <-tick:
 		}
-		time.Sleep(time.Millisecond)
 	}
 }

@@ -37,11 +37,7 @@ func newPeople(c Config) (announce.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	anywhere := "https://receiver.invalid" // each call says where
-	if c.AllowPrivate {
-		anywhere = "http://receiver.invalid"
-	}
-	p.client, err = rest.NewGuarded(who, anywhere, nil, c.allowed()...)
+	p.client, err = rest.NewGuarded(who, "https://receiver.invalid", nil, c.allowed()...) // each call says where
 	return p, err
 }
 
@@ -154,7 +150,7 @@ func alone(err error) error {
 		e.Gone, e.Fault = true, "the receiver wants no more events"
 	case e.Outcome == announce.RateLimited:
 		e.Outcome, e.Fault = announce.Temporary, "the receiver asks to wait: the event is sent again, with the same ID"
-	case e.Stop && status == 0:
+	case rest.Private(err):
 		e.Fault = "the receiver is at a private address, where nothing is sent"
 	case e.Stop:
 		e.Fault = "the receiver does not take events at this address with its secret: whoever runs it must mend that"

@@ -91,20 +91,6 @@ func Private(err error) bool {
 	return errors.As(err, &e) && e.Reason == fetch.Private
 }
 
-// At returns a client for another server under the same rules. Plain http needs that the first one had it.
-func (c *Client) At(base string) (*Client, error) {
-	u, err := plain(base)
-	switch {
-	case err != nil:
-		return nil, err
-	case u.Scheme == "http" && !strings.HasPrefix(c.base, "http:"):
-		return nil, errors.New("must begin with https://")
-	}
-	d := *c
-	d.base = strings.TrimRight(base, "/")
-	return &d, nil
-}
-
 // Through returns a client whose requests pass through wrap on their way out: for signatures that a vendor's library makes.
 func (c *Client) Through(wrap func(http.RoundTripper) http.RoundTripper) *Client {
 	d := *c
