@@ -177,7 +177,7 @@ func TestPeer(t *testing.T) {
 		if c.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
-		if got := networkOf(peer(r, proxies)).String(); got != c.want {
+		if got := people.Truncate(peer(r, proxies)).String(); got != c.want {
 			t.Errorf("%s, forwarded for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
 	}

@@ -75,13 +75,3 @@ func peer(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	}
 	return a
 }
-
-// networkOf is what is remembered of an address: its /24, or its /48.
-func networkOf(a netip.Addr) netip.Prefix {
-	size := 48
-	if a.Is4() {
-		size = 24
-	}
-	p, _ := a.Prefix(size)
-	return p
-}

@@ -3,19 +3,28 @@ package web
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"html/template"
+	"maps"
 	"mime"
 	"net/http"
-	"net/mail"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/text/language"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/people"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// The channels on which people can join by themselves here.
+const (
+	email   = "email"
+	webpush = "webpush"
 )
 
 // maxForm is the most bytes of a form about one person.
@@ -23,13 +32,13 @@ const maxForm = 16 << 10
 
 // asked is what somebody asks for on the public page, in a form elsewhere, or as JSON.
 type asked struct {
-	Channel    announce.Channel  `json:"channel"` // empty: email
+	Channel    string            `json:"channel"` // email or webpush; empty: email
 	Address    string            `json:"address"`
 	Name       string            `json:"name"`
 	Language   announce.Language `json:"language"`
 	Topics     []string          `json:"topics"`
 	Everything *bool             `json:"everything"` // nil: unless there are topics
-	Frequency  people.Frequency  `json:"frequency"`  // empty: at once
+	Frequency  store.Frequency   `json:"frequency"`  // empty: at once
 
 	Lang      string `json:"lang"` // of the page, and so of the words that were shown
 	Challenge string `json:"challenge"`
@@ -66,8 +75,8 @@ func (a asked) fields() url.Values {
 // askedByForm reads a posted form.
 func askedByForm(r *http.Request) asked {
 	a := asked{
-		Address: strings.TrimSpace(r.PostFormValue("address")), Name: strings.TrimSpace(r.PostFormValue("name")),
-		Language: announce.Language(r.PostFormValue("language")), Topics: r.PostForm["topics"], Frequency: people.Frequency(r.PostFormValue("frequency")),
+		Channel: email, Address: strings.TrimSpace(r.PostFormValue("address")), Name: strings.TrimSpace(r.PostFormValue("name")),
+		Language: announce.Language(r.PostFormValue("language")), Topics: r.PostForm["topics"], Frequency: store.Frequency(r.PostFormValue("frequency")),
 		Lang: r.PostFormValue("lang"), Challenge: r.PostFormValue("challenge"), Work: r.PostFormValue("work"),
 		pass: r.PostFormValue("pass"), trapped: r.PostFormValue("homepage") != "",
 	}
@@ -79,21 +88,32 @@ func askedByForm(r *http.Request) asked {
 }
 
 // faults says what a person must change. It never depends on who is known.
-func (a asked) faults(v view, offered bool) (faults announce.Faults) {
+func (a asked) faults(v view, offers []people.Facet, frequencies []store.Frequency) (faults announce.Faults) {
 	bad := func(field, fr, en string) {
 		faults = append(faults, announce.Fault{Field: field, Say: v.Say(fr, en)})
 	}
-	if m, err := mail.ParseAddress(a.Address); a.Channel == "email" && (err != nil || m.Name != "" || m.Address != a.Address) || len(a.Address) > 4096 || a.Address == "" {
+	if a.Channel != "" && people.BadAddress(a.Channel, a.Address) != "" {
 		bad("address", "L’adresse n’en est pas une : écrivez ada@example.org.", "The address is not one: write ada@example.org.")
 	}
-	if utf8.RuneCountInString(a.Name) > 100 || strings.ContainsFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if !short(a.Name, 100) {
 		bad("name", "Le nom est trop long : 100 caractères au plus, sur une ligne.", "The name is too long: at most 100 characters, on one line.")
 	}
 	if _, err := language.Parse(string(a.Language)); err != nil && a.Language != "" {
 		bad("language", "La langue est inconnue.", "The language is not known.")
 	}
-	if offered && !a.everything() && len(a.Topics) == 0 {
+	known := func(name string) bool {
+		return slices.ContainsFunc(offers, func(f people.Facet) bool {
+			return slices.ContainsFunc(f.Topics, func(t people.Choice) bool { return t.Name == name })
+		})
+	}
+	switch {
+	case !a.everything() && len(a.Topics) == 0 && len(offers) > 0:
 		bad("topics", "Choisissez au moins un sujet, ou toutes les annonces.", "Choose at least one topic, or every announcement.")
+	case slices.ContainsFunc(a.Topics, func(name string) bool { return !known(name) }):
+		bad("topics", "Un sujet n’est pas, ou n’est plus, offert.", "A topic is not, or no longer, offered.")
+	}
+	if a.Frequency != "" && !slices.Contains(frequencies, a.Frequency) {
+		bad("frequency", "Ce rythme n’est pas offert.", "That is not offered.")
 	}
 	return faults
 }
@@ -151,23 +171,23 @@ func (s *server) door(b people.Bearer, person string) door {
 
 func (s *server) subscribePage(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r, "")
-	s.showSubscribe(w, r, http.StatusOK, v, asked{Channel: "email", Language: s.nearest(v)}, nil)
+	s.showSubscribe(w, r, http.StatusOK, v, asked{Channel: email, Language: s.nearest(v)}, nil)
 }
 
 func (s *server) showSubscribe(w http.ResponseWriter, r *http.Request, status int, v view, a asked, faults announce.Faults) {
-	offers, err := s.People.Offers(r.Context())
+	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
 	if err != nil {
 		s.unavailable(w, "the topics could not be read", err)
 		return
 	}
 	v.Index, v.Script = true, "subscribe.js"
-	s.page(w, status, "subscribe.html", subscribeView{view: v, chooser: choose(v, offers, a.choice()), door: s.door(people.Bearer{}, ""), Asked: a, Faults: faults})
+	s.page(w, status, "subscribe.html", subscribeView{view: v, chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, ""), Asked: a, Faults: faults})
 }
 
 // nearest is the community's language that a page is in, else its default.
 func (s *server) nearest(v view) announce.Language {
 	for _, l := range s.Site.Languages {
-		if l.Base() == announce.Language(v.Lang) {
+		if string(l.Base()) == v.Lang {
 			return l
 		}
 	}
@@ -178,53 +198,188 @@ func (s *server) nearest(v view) announce.Language {
 // a form on another site, for there is no cookie that such a form could misuse.
 func (s *server) subscribe(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
-		s.subscribeJSON(w, r)
+	a, asJSON, err := askedBy(r)
+	if err != nil {
+		unreadable(w, err)
 		return
 	}
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, "Formulaire illisible. / The form cannot be read.", http.StatusBadRequest)
-		return
+	v := s.view(r, "")
+	if asJSON && (a.Lang == "fr" || a.Lang == "en") {
+		v.Lang = a.Lang
 	}
-	a, v := askedByForm(r), s.view(r, "")
-	a.Channel = "email"
 	now := s.Store.Now()
-	switch {
-	case a.trapped, a.Work != "" && !s.gate.solved(a.Challenge, a.Address, a.Work, now) && !s.gate.stale(a.Challenge, now):
-		s.sent(w, v) // a program
-		return
-	case a.Work != "" && !s.gate.stale(a.Challenge, now):
-	default:
-		bound := a.fields().Encode()
-		good, come := s.gate.waited(a.pass, bound, now)
-		if good && come {
-			break
-		}
-		if offers, err := s.People.Offers(r.Context()); err != nil {
-			s.unavailable(w, "the topics could not be read", err)
-			return
-		} else if faults := a.faults(v, len(offers.Topics) > 0); len(faults) > 0 {
-			s.showSubscribe(w, r, http.StatusUnprocessableEntity, v, a, faults)
-			return
-		}
-		if !good {
-			a.pass = s.gate.pass(bound, now)
-		}
-		s.page(w, http.StatusOK, "wait.html", waitView{view: v, Asked: a, Pass: a.pass, Fields: pairs(a.fields()), Early: good})
+	verdict := s.gate.judge(a.Challenge, a.Address, a.Work, now)
+	if a.Channel != email && a.Channel != webpush {
+		verdict = program
+	}
+	if a.trapped || verdict == program || asJSON && verdict != person || !s.networks.allow(s.network(r), now) {
+		s.sent(w, v, asJSON)
 		return
 	}
-	offers, err := s.People.Offers(r.Context())
+	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
 	if err != nil {
 		s.unavailable(w, "the topics could not be read", err)
 		return
 	}
-	if faults := a.faults(v, len(offers.Topics) > 0); len(faults) > 0 {
+	if faults := a.faults(v, offers, s.frequencies()); len(faults) > 0 {
+		if asJSON {
+			reply(w, http.StatusUnprocessableEntity, map[string]any{"errors": faults})
+			return
+		}
 		s.showSubscribe(w, r, http.StatusUnprocessableEntity, v, a, faults)
 		return
 	}
-	if err := s.join(r, v, a, "form"); err != nil {
-		s.unavailable(w, "a subscription could not be taken", err)
+	if bound := a.fields().Encode(); verdict == unsure {
+		good, come := s.gate.waited(a.pass, bound, now)
+		if !good {
+			a.pass = s.gate.pass(bound, now)
+		}
+		if !good || !come {
+			s.page(w, http.StatusOK, "wait.html", waitView{v, a, a.pass, pairs(a.fields()), good})
+			return
+		}
+	}
+	if err := s.join(r, v, a); err != nil && !errors.As(err, new(announce.Faults)) {
+		s.unavailable(w, "a request to join could not be taken", err)
 		return
 	}
-	s.sent(w, v)
+	s.sent(w, v, asJSON)
+}
+
+// askedBy reads a request to join.
+func askedBy(r *http.Request) (a asked, asJSON bool, err error) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		if err = r.ParseForm(); err == nil {
+			a = askedByForm(r)
+		}
+		return a, false, err
+	}
+	err = json.NewDecoder(r.Body).Decode(&a)
+	a.Channel, a.Address, a.Name = cmp.Or(a.Channel, email), strings.TrimSpace(a.Address), strings.TrimSpace(a.Name)
+	return a, true, err
+}
+
+// unreadable answers a body that is no form and no JSON.
+func unreadable(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		status = http.StatusRequestEntityTooLarge
+	}
+	problem(w, status, "the request is neither a form nor JSON, or has more than 16 KiB")
+}
+
+func (a asked) choice() choice {
+	return choice{a.Language, a.everything(), a.Topics, a.Frequency}
+}
+
+type waitView struct {
+	view
+	Asked  asked
+	Pass   string
+	Fields []pair
+	Early  bool
+}
+
+type pair struct{ Name, Value string }
+
+// pairs are the fields of a form, in an order that does not change.
+func pairs(v url.Values) (all []pair) {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		for _, value := range v[name] {
+			all = append(all, pair{name, value})
+		}
+	}
+	return all
+}
+
+// join hands over what passed. A browser that allowed notifications has confirmed by that.
+func (s *server) join(r *http.Request, v view, a asked) error {
+	j := people.Request{
+		Channel: a.Channel, Address: a.Address, Name: a.Name, Language: cmp.Or(a.Language, s.nearest(v)), Topics: a.Topics, Everything: a.everything(),
+		Frequency: a.Frequency, Words: v.Words(), How: "form", Network: s.network(r),
+	}
+	if a.Channel != webpush {
+		return s.People.Join(r.Context(), j)
+	}
+	of, err := s.Links.Read(people.Preferences, a.Person, s.Store.Now())
+	if err != nil {
+		of = people.Bearer{}
+	}
+	j.How = "browser"
+	return s.People.Browser(r.Context(), j, of)
+}
+
+// frequencies are those that can be chosen.
+func (s *server) frequencies() []store.Frequency {
+	if len(s.Frequencies) == 0 {
+		return []store.Frequency{store.Now}
+	}
+	return s.Frequencies
+}
+
+// network is what is kept of where a request comes from.
+func (s *server) network(r *http.Request) netip.Prefix { return people.Truncate(peer(r, s.Proxies)) }
+
+// sent is the one answer to every request to join that could be read.
+func (s *server) sent(w http.ResponseWriter, v view, asJSON bool) {
+	title := v.Say("Regardez vos messages", "Look at your messages")
+	line := v.Say("Si cette adresse peut recevoir nos annonces, un message qui demande de confirmer est en route. Rien d’autre ne lui sera envoyé avant cela.",
+		"If this address can get our announcements, a message that asks to confirm is on its way. Nothing else is sent to it before that.")
+	spam := v.Say("Il n’arrive pas ? Regardez parmi les indésirables, ou réessayez demain.", "It does not arrive? Look among the unwanted mail, or try again tomorrow.")
+	if !asJSON {
+		s.page(w, http.StatusOK, "notice.html", notice{view: v, Title: title, Lines: []string{line, spam}})
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	reply(w, http.StatusAccepted, map[string]string{
+		"message": line, "note": "Only requests with the work of a challenge are heeded: see /subscribe/challenge and docs/subscribe.md.",
+	})
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// challenge is what a program needs to subscribe somebody who asked it to: the work to do, the words to show, the choices.
+func (s *server) challenge(w http.ResponseWriter, r *http.Request) {
+	v := s.view(r, "")
+	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
+	if err != nil {
+		s.unavailable(w, "the topics could not be read", err)
+		return
+	}
+	type topic struct {
+		Name  string `json:"name"`
+		Words string `json:"words"`
+	}
+	topics := []topic{}
+	for _, f := range offers {
+		for _, t := range f.Topics {
+			topics = append(topics, topic{t.Name, t.Label})
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	reply(w, http.StatusOK, map[string]any{
+		"challenge": s.gate.challenge(s.Store.Now()), "bits": s.gate.work, "after_seconds": s.gate.fill.Seconds(), "good_seconds": s.gate.keep.Seconds(),
+		"lang": v.Lang, "words": v.Words(), "languages": s.Site.Languages, "topics": topics, "frequencies": s.frequencies(),
+	})
+}
+
+type embedView struct {
+	view
+	Snippet string
+}
+
+// embed shows a form that works on any site.
+func (s *server) embed(w http.ResponseWriter, r *http.Request) {
+	v := s.view(r, "")
+	s.page(w, http.StatusOK, "embed.html", embedView{v, fmt.Sprintf(`<form method="post" action="%s/subscribe" accept-charset="utf-8">
+  <input type="hidden" name="lang" value="%s">
+  <p><label for="crieur-address">%s</label>
+  <input id="crieur-address" name="address" type="email" autocomplete="email" required></p>
+  <p><button type="submit">%s</button></p>
+</form>`, template.HTMLEscapeString(s.Site.URL), v.Lang, v.Say("Votre adresse courriel", "Your e-mail address"), v.Say("M’abonner", "Subscribe"))})
 }
