@@ -225,11 +225,11 @@ func fill(ctx context.Context, dir string, rows int) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	for n := 0; n < rows; n += 1000 {
-		page := make([]store.Subscriber, min(1000, rows-n))
+		page := make([]store.Address, min(1000, rows-n))
 		for i := range page {
-			page[i] = store.Subscriber{Address: fmt.Sprintf("reader%d@example.org", n+i)}
+			page[i] = store.Address{Channel: "email", Everything: true, Address: fmt.Sprintf("reader%d@example.org", n+i)}
 		}
-		if _, err := db.AddSubscribers(ctx, page); err != nil {
+		if _, err := db.AddAddresses(ctx, page, store.Deed{Act: store.Added, How: "bench", Basis: "express"}); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/internal/web/client"
 	"github.com/crieur/crieur/internal/world"
 	"github.com/crieur/crieur/publishers/sim"
@@ -432,8 +433,8 @@ func TestUnsubscribe(t *testing.T) {
 			t.Fatalf("%d %s", r.StatusCode, body)
 		}
 	}
-	if people, err := d.Subscribers(ctx, "", 10); err != nil || len(people) != 3 {
-		t.Fatalf("%d people, %v", len(people), err)
+	if page, err := d.Subscribers(ctx, web.SubscriberFilter{}, "", 10); err != nil || len(page.Subscribers) != 3 {
+		t.Fatalf("%d people, %v", len(page.Subscribers), err)
 	}
 	for range 2 {
 		if r, _ := d.raw(t, "POST", path, "List-Unsubscribe=One-Click", "Authorization", "", "Content-Type", "application/x-www-form-urlencoded"); r.StatusCode != 200 {

@@ -39,8 +39,10 @@ const (
 	KindCancellation Kind = "cancellation"
 	KindRecap        Kind = "recap"
 	KindDigest       Kind = "digest"
-	KindWelcome      Kind = "welcome"
-	KindNotice       Kind = "notice" // from Crieur to the organisers
+	KindWelcome      Kind = "welcome"     // to one person, who has just joined
+	KindConfirm      Kind = "confirm"     // to one person: is it you who asked to join?
+	KindPreferences  Kind = "preferences" // to one person: a fresh link to their choices
+	KindNotice       Kind = "notice"      // from Crieur to the organisers
 )
 
 // Kinds lists the kinds that an organiser can announce, in the order a person would read them.

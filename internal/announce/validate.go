@@ -82,8 +82,8 @@ func (f *Faults) rest(a Announcement, r Rules) {
 	}
 	f.count("topics", len(a.Topics), maxItems)
 	for i, t := range a.Topics {
-		if !topicName.MatchString(t) {
-			f.add(fmt.Sprintf("topics[%d]", i), "must be 1 to 64 letters, digits, spaces, - or _")
+		if say := BadTopic(t); say != "" {
+			f.add(fmt.Sprintf("topics[%d]", i), "%s", say)
 		}
 	}
 	for _, c := range sortedKeys(a.Overrides) {
@@ -303,4 +303,12 @@ func clip(s string) string {
 		return string(r[:40]) + "…"
 	}
 	return s
+}
+
+// BadTopic says why a word cannot be a topic; empty: it can.
+func BadTopic(name string) string {
+	if topicName.MatchString(name) {
+		return ""
+	}
+	return "must be 1 to 64 letters, digits, spaces, - or _"
 }

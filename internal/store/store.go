@@ -20,11 +20,11 @@ import (
 
 // Options say where the record is kept. The zero value of every field but Dir is fit for use.
 type Options struct {
-	Dir       string           // state directory, locked while the DB is open; created when missing. Empty only with URL
-	URL       announce.Secret  // postgres://...; empty: SQLite in Dir
-	MinFree   int64            // Save, Plan and AddSubscribers are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
-	Clock     func() time.Time // nil: the system's; Postgres: corrected to the server's
-	Log       *slog.Logger     // nil: silent
+	Dir     string           // state directory, locked while the DB is open; created when missing. Empty only with URL
+	URL     announce.Secret  // postgres://...; empty: SQLite in Dir
+	MinFree int64            // Save, Plan, Ask and AddAddresses are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
+	Clock   func() time.Time // nil: the system's; Postgres: corrected to the server's
+	Log     *slog.Logger     // nil: silent
 }
 
 const defaultMinFree = 64 << 20

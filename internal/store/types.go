@@ -30,6 +30,7 @@ type Plan struct {
 	Account string
 	First   time.Time // the Date of the messages; zero: Next
 	Next    time.Time
+	Only    int64 // the one address that is written to; 0: the announcement's audience
 }
 
 // Key makes a repeated request the same request: Token and Key name it, Hash is of its body, Answer and Status are
@@ -76,7 +77,7 @@ type Claim struct {
 	Delivery announce.Delivery // as after claiming
 	Verb     announce.Verb     // what to do
 	Message  announce.Message  // of revision Delivery.CallRev, with Key, Date and To; for Retract it may have no text
-	Address  int64             // of Subscriber; 0: a broadcast account
+	Address  int64             // of the person's address; 0: a broadcast account
 	Fence    int64             // for Record and Renew
 	Wait     time.Duration     // nothing was claimed, only because the account must wait so long
 }
@@ -91,16 +92,6 @@ type AccountState struct {
 	Fault       string    // why it is stopped, for a person
 }
 
-// Subscriber is a person who is told by personal channels.
-type Subscriber struct {
-	ID       int64
-	Address  string
-	Name     string
-	Language announce.Language // empty: the announcement's default
-	Active   bool
-	Created  time.Time
-}
-
 // Token is a key to the API, without its secret.
 type Token struct {
 	ID      string
@@ -112,7 +103,9 @@ type Token struct {
 }
 
 // Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
-// settled, skipped, planned, paused, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked.
+// settled, skipped, planned, paused, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
+// subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what),
+// suppression-lifted, topic, topic-removed.
 type Event struct {
 	Seq          int64 // increases in order of commit; never reused
 	At           time.Time

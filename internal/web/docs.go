@@ -32,7 +32,7 @@ func (s *server) docs(w http.ResponseWriter, _ *http.Request) {
 	doc := s.api.OpenAPI()
 	data := docsData{view{Lang: "en", Site: s.Site, Events: s.Feeds != nil, Fixed: true, Index: true}, doc.Info.Title, doc.Info.Version, doc.Info.Description, nil}
 	for path, item := range doc.Paths {
-		for method, o := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "DELETE": item.Delete} {
+		for method, o := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete} {
 			if o == nil {
 				continue
 			}
