@@ -30,10 +30,12 @@ import (
 	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/shoutrrr"
 	"github.com/crieur/crieur/publishers/slack"
+	"github.com/crieur/crieur/publishers/sms"
 	"github.com/crieur/crieur/publishers/teams"
 	"github.com/crieur/crieur/publishers/telegram"
 	"github.com/crieur/crieur/publishers/twitter"
 	"github.com/crieur/crieur/publishers/webhook"
+	"github.com/crieur/crieur/publishers/webpush"
 	"github.com/crieur/crieur/publishers/website"
 	"github.com/crieur/crieur/publishers/zulip"
 )
@@ -50,6 +52,8 @@ func list() []channel {
 		define("feed", func(c feed.Config, d Deps) (announce.Publisher, error) { return feed.New(c, d.Site, d.Shelf) }),
 		define("website", func(c website.Config, d Deps) (announce.Publisher, error) { return website.New(c, d.Site) }),
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
+		define("webpush", func(c webpush.Config, d Deps) (announce.Publisher, error) { return webpush.New(c, d.Site) }),
+		define("sms", func(c sms.Config, d Deps) (announce.Publisher, error) { return sms.New(c, d.Site) }),
 		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
 		define("discord", func(c discord.Config, d Deps) (announce.Publisher, error) { return discord.New(c, d.Site) }),
 		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
