@@ -125,10 +125,7 @@ func load(environ map[string]string) (Config, error) {
 			bad("LANGUAGES", "%q is not a language tag: write fr, fr-CA or en", l)
 		}
 	}
-	for i := range c.Channels {
-		c.Channels[i] = strings.TrimSpace(c.Channels[i])
-	}
-	c.Channels = slices.DeleteFunc(c.Channels, func(s string) bool { return s == "" })
+	c.Channels = accounts(strings.Join(c.Channels, ","))
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("LISTEN", "%q is not an address: write 127.0.0.1:8080", c.Listen)
 	}
@@ -168,6 +165,15 @@ func load(environ map[string]string) (Config, error) {
 	errs = append(errs, unknown(environ)...)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return c, errors.Join(errs...)
+}
+
+// accounts are the names in a list that a person wrote, with commas and perhaps blanks between them.
+func accounts(list string) []string {
+	names := strings.Split(list, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return slices.DeleteFunc(names, func(s string) bool { return s == "" })
 }
 
 // unknown finds variables that nobody reads, most likely misspelt.

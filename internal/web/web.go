@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -161,6 +162,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", quietPolicy)
 		if r.ContentLength > maxBody {
 			h.Set("Connection", "close") // what is left of the body is not read
+			if r.ContentLength <= 8*maxBody && r.Header.Get("Expect") == "" {
+				_, _ = io.Copy(io.Discard, r.Body) // many clients read no answer before they have sent all
+			}
 			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has %d bytes; the most is %d", r.ContentLength, maxBody))
 			return
 		}
