@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -103,15 +104,28 @@ func hand(minutes int) string { return fmt.Sprintf("%02d:%02d", minutes/60, minu
 func (v view) state(a store.Address, now time.Time) string {
 	switch {
 	case a.Standing == store.Active && a.PausedUntil.After(now):
-		return v.Say("en pause jusqu’au ", "paused until ") + a.PausedUntil.In(v.zone(a)).Format(time.DateOnly)
+		return v.Say("en pause jusqu’au ", "paused until ") + v.day(a.PausedUntil.In(v.zone(a)))
 	case a.Standing == store.Active:
-		return v.Say("abonné", "subscribed")
+		return v.Say("abonnement actif", "subscribed")
 	case a.Standing == store.Pending:
 		return v.Say("pas encore confirmé", "not confirmed yet")
 	case a.Standing == store.Bounced:
 		return v.Say("l’adresse a refusé nos messages", "the address refused our messages")
 	}
-	return v.Say("désabonné", "unsubscribed")
+	return v.Say("abonnement terminé", "unsubscribed")
+}
+
+// day is a date in words.
+func (v view) day(t time.Time) string {
+	if v.Lang != "fr" {
+		return t.Format("2 January 2006")
+	}
+	months := []string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
+	day := strconv.Itoa(t.Day())
+	if t.Day() == 1 {
+		day = "1er"
+	}
+	return day + "\u00a0" + months[t.Month()-1] + " " + strconv.Itoa(t.Year())
 }
 
 // acts tells the log of consents, the latest first.
@@ -132,7 +146,7 @@ func (v view) acts(why []people.Reason, zone *time.Location) (all []act) {
 			what += v.Say(", depuis le réseau ", ", from the network ") + d.Network.String()
 		}
 		at := d.At.In(zone)
-		all = append(all, act{at.Format(time.RFC3339), at.Format("2006-01-02 15:04"), cmp.Or(what, string(d.Act)), d.Words, d.Language})
+		all = append(all, act{at.Format(time.RFC3339), v.day(at) + at.Format(v.Say(", 15 h 04", ", 15:04")), cmp.Or(what, string(d.Act)), d.Words, d.Language})
 	}
 	return all
 }

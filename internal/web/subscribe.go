@@ -126,8 +126,8 @@ func (v view) Words() string {
 		sender += ", " + v.Site.Postal
 	}
 	return v.Say(
-		fmt.Sprintf("J’accepte que %s m’envoie ses annonces, telles que je les ai choisies ci-dessus. Je peux retirer cet accord à tout moment, par le lien de chaque message.", sender),
-		fmt.Sprintf("I agree that %s sends me its announcements, as I chose them above. I can take this back at any time, by the link in each message.", sender))
+		fmt.Sprintf("J’accepte que %s m’envoie ses annonces, telles que je les ai choisies. Je peux retirer cet accord à tout moment, par le lien de chaque message.", sender),
+		fmt.Sprintf("I agree that %s sends me its announcements, as I chose them. I can take this back at any time, by the link in each message.", sender))
 }
 
 type subscribeView struct {
