@@ -134,6 +134,7 @@ type subscribeView struct {
 	view
 	chooser
 	door
+	Mail   bool // people can subscribe by mail
 	Asked  asked
 	Faults announce.Faults
 }
@@ -181,8 +182,11 @@ func (s *server) showSubscribe(w http.ResponseWriter, r *http.Request, status in
 		return
 	}
 	v.Index, v.Script = true, "subscribe.js"
-	s.page(w, status, "subscribe.html", subscribeView{view: v, chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, ""), Asked: a, Faults: faults})
+	s.page(w, status, "subscribe.html", subscribeView{view: v, Mail: s.mail(), chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, ""), Asked: a, Faults: faults})
 }
+
+// mail reports whether people can subscribe by mail.
+func (s *server) mail() bool { return slices.Contains(s.People.Channels, email) }
 
 // nearest is the community's language that a page is in, else its default.
 func (s *server) nearest(v view) announce.Language {
@@ -209,11 +213,15 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) {
 	}
 	now := s.Store.Now()
 	verdict := s.gate.judge(a.Challenge, a.Address, a.Work, now)
-	if a.Channel != email && a.Channel != webpush {
+	if a.Channel != email && (a.Channel != webpush || s.PushKey == "") {
 		verdict = program
 	}
 	if a.trapped || verdict == program || asJSON && verdict != person || !s.networks.allow(s.network(r), now) {
 		s.sent(w, v, asJSON)
+		return
+	}
+	if a.Channel == email && !asJSON && !s.mail() {
+		s.showSubscribe(w, r, http.StatusNotFound, v, a, nil)
 		return
 	}
 	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
@@ -239,7 +247,7 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := s.join(r, v, a); err != nil && !errors.As(err, new(announce.Faults)) {
+	if err := s.join(r, v, a); err != nil && !errors.As(err, new(announce.Faults)) && !errors.Is(err, people.ErrLink) {
 		s.unavailable(w, "a request to join could not be taken", err)
 		return
 	}
@@ -301,6 +309,10 @@ func (s *server) join(r *http.Request, v view, a asked) error {
 	}
 	if a.Channel != webpush {
 		return s.People.Join(r.Context(), j)
+	}
+	var err error
+	if j.Address, err = s.PushAddress(a.Address); err != nil {
+		return announce.Faults{{Field: "address", Say: err.Error()}}
 	}
 	of, err := s.Links.Read(people.Preferences, a.Person, s.Store.Now())
 	if err != nil {

@@ -209,7 +209,10 @@ func TestJoinAsJSON(t *testing.T) {
 
 // A browser that allowed notifications is told at once, as its person chose.
 func TestJoinByBrowser(t *testing.T) {
-	s := newSite(t, func(o *Options) { o.PushKey, o.ServiceWorker = "BKey", []byte("// shows") })
+	s := newSite(t, func(o *Options) {
+		o.PushKey, o.ServiceWorker = "BKey", []byte("// shows")
+		o.PushAddress = func(s string) (string, error) { return strings.TrimSuffix(s, " "), nil }
+	})
 	if w := s.get("/webpush.js"); w.status != http.StatusOK || w.body != "// shows" || w.header.Get("Service-Worker-Allowed") != "/" {
 		t.Errorf("the worker: %+v", w)
 	}
@@ -254,5 +257,21 @@ func TestCrowdOfOneNetwork(t *testing.T) {
 	}
 	if got := s.post("/subscribe", url.Values{"address": {"q@example.org"}, "lang": {"en"}}, "X-Forwarded-For", "198.51.101.7"); !strings.Contains(got.body, "One more step") {
 		t.Error("another network pays for it")
+	}
+}
+
+// Where no mail is sent, the page says what there is instead, and takes no address.
+func TestWithoutMail(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Feeds = http.NotFoundHandler() })
+	s.people.Channels = []string{webpush}
+	page := s.get("/subscribe?lang=en")
+	if page.status != http.StatusOK || strings.Contains(page.body, "<form") || !strings.Contains(page.body, `href="/events"`) {
+		t.Errorf("%d\n%s", page.status, page.body)
+	}
+	for _, fault := range unsound(page.body) {
+		t.Error(fault)
+	}
+	if got := s.post("/subscribe", url.Values{"address": {"ada@example.org"}}); got.status != http.StatusNotFound || strings.Contains(got.body, "pass") {
+		t.Errorf("%d\n%s", got.status, got.body)
 	}
 }
