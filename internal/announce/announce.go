@@ -50,6 +50,11 @@ func Kinds() []Kind {
 	return []Kind{KindEvent, KindNews, KindCallForTalks, KindReminder, KindChange, KindCancellation, KindRecap}
 }
 
+// Listed reports whether announcements of this kind are among those that organisers made.
+func (k Kind) Listed() bool {
+	return k != KindWelcome && k != KindConfirm && k != KindPreferences && k != KindNotice
+}
+
 // AboutPast reports whether an announcement of this kind makes sense after its event is over.
 func (k Kind) AboutPast() bool { return k == KindRecap || k == KindNews || k == KindDigest }
 
@@ -81,7 +86,8 @@ type Announcement struct {
 	Images    []Image           `json:"images,omitempty"`
 	Channels  []string          `json:"channels,omitempty"` // accounts, as slack or slack@partners; empty: every account that is switched on
 	Topics    []string          `json:"topics,omitempty"`
-	Overrides map[string]Text   `json:"overrides,omitempty"` // by channel or account
+	Audience  []Language        `json:"audience_languages,omitempty"` // only people who read one of them, on personal channels; empty: everybody
+	Overrides map[string]Text   `json:"overrides,omitempty"`          // by channel or account
 	Zone      string            `json:"time_zone"`
 	At        When              `json:"publish_at,omitzero"` // zero: now
 	Expires   When              `json:"expires_at,omitzero"` // zero: never

@@ -17,6 +17,7 @@ type Draft struct {
 	Images      []Image           `json:"images,omitempty"`
 	Channels    []string          `json:"channels,omitempty" doc:"Accounts to publish on; empty: all that are switched on."`
 	Topics      []string          `json:"topics,omitempty"`
+	Audience    []Language        `json:"audience_languages,omitempty" doc:"On personal channels, only people who read one of these languages; empty: everybody."`
 	Overrides   map[string]Text   `json:"overrides,omitempty" doc:"Other texts for one channel, by its name."`
 	PublishAt   string            `json:"publish_at,omitempty" doc:"Not before: a wall time (2027-03-14T18:30) or RFC 3339 with offset."`
 	ExpiresAt   string            `json:"expires_at,omitempty" doc:"Not after: as publish_at."`
@@ -80,7 +81,7 @@ func (d Draft) Announcement(r Rules) (Announcement, error) {
 	var f Faults
 	a := Announcement{
 		Kind: d.Kind, Default: d.Default, Texts: d.Texts, Link: d.Link, Images: d.Images,
-		Channels: d.Channels, Topics: d.Topics, Overrides: d.Overrides, Zone: d.TimeZone, Undo: r.Undo,
+		Channels: d.Channels, Topics: d.Topics, Audience: d.Audience, Overrides: d.Overrides, Zone: d.TimeZone, Undo: r.Undo,
 	}
 	if a.Zone == "" {
 		a.Zone = r.Zone
@@ -118,7 +119,7 @@ func (a Announcement) Draft() Draft {
 	undo := int(a.Undo / time.Second)
 	d := Draft{
 		Kind: a.Kind, Default: a.Default, Texts: a.Texts, TimeZone: a.Zone, Link: a.Link, Images: a.Images, Channels: a.Channels,
-		Topics: a.Topics, Overrides: a.Overrides, PublishAt: a.At.String(), ExpiresAt: a.Expires.String(), UndoSeconds: &undo,
+		Topics: a.Topics, Audience: a.Audience, Overrides: a.Overrides, PublishAt: a.At.String(), ExpiresAt: a.Expires.String(), UndoSeconds: &undo,
 	}
 	if e := a.Event; e != nil {
 		d.Event = &DraftEvent{

@@ -86,6 +86,12 @@ func (f *Faults) rest(a Announcement, r Rules) {
 			f.add(fmt.Sprintf("topics[%d]", i), "%s", say)
 		}
 	}
+	f.count("audience_languages", len(a.Audience), maxItems)
+	for i, l := range a.Audience {
+		if !languageTag.MatchString(string(l)) {
+			f.add(fmt.Sprintf("audience_languages[%d]", i), "%q is not a language tag: write fr or en", clip(string(l)))
+		}
+	}
 	for _, c := range sortedKeys(a.Overrides) {
 		path := "overrides." + c
 		if !slices.ContainsFunc(r.Accounts, func(x string) bool { return x == c || Channel(x) == c }) {

@@ -10,34 +10,28 @@ import (
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
-	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 )
 
-// perform makes the one call of a claim, or settles a lost one, and records how it ended.
-func (s *Service) perform(calls context.Context, a account, c store.Claim, h *horizon) {
-	if c.Address > 0 && s.Links != nil {
-		c.Message.Unsubscribe = s.Links.Make(people.Unsubscribe, people.Bearer{Address: c.Address}, c.Delivery.First)
-	}
+// perform makes the one call of a claim, or settles a lost one, and says what follows.
+func (s *Service) perform(calls context.Context, a account, c store.Claim, h *horizon) verdict {
 	if c.Verb == announce.Publish {
 		if why := s.late(calls, c.Delivery, h); why != "" {
 			d := ended(c.Delivery)
 			d.Attempts--
 			d.Rest, d.Fault = announce.Skipped, why
-			s.record(a, c, verdict{Delivery: d})
 			if a.Personal { // it is too late for everybody else, too
-				if _, err := s.Store.Skip(calls, a.Name, d.Announcement, why, s.Store.Owner()); err != nil {
+				if err := s.Store.Skip(calls, a.Name, d.Announcement, why, s.Store.Owner()); err != nil {
 					s.Log.Warn("the rest of a mailing that is too late is skipped one by one", "announcement", d.Announcement, "err", err)
 				}
 			}
-			return
+			return verdict{Delivery: d}
 		}
 	}
 	if c.Verb != announce.Settle {
 		cost, held, ok := s.afford(calls, a, c)
 		if !ok {
-			s.record(a, c, verdict{Delivery: held})
-			return
+			return verdict{Delivery: held}
 		}
 		s.Point(AfterIntent)
 		done := s.call(calls, a, c, c.Verb, false)
@@ -46,8 +40,7 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 				s.Log.Warn("a refused post stays in the month's budget", "account", a.Name, "err", err)
 			}
 		}
-		s.end(a, c, done)
-		return
+		return s.end(a, done)
 	}
 	now := s.Store.Now()
 	switch a.settling(c.Delivery, now) {
@@ -63,31 +56,29 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 		}
 		switch {
 		case why == "":
-			s.end(a, c, s.call(calls, a, c, c.Delivery.Calling, true))
+			return s.end(a, s.call(calls, a, c, c.Delivery.Calling, true))
 		case a.Find:
-			s.look(calls, a, c)
-		default:
-			d := c.Delivery
-			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
-			s.record(a, c, verdict{Delivery: d})
+			return s.look(calls, a, c)
 		}
+		d := c.Delivery
+		d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
+		return verdict{Delivery: d}
 	case look:
-		s.look(calls, a, c)
+		return s.look(calls, a, c)
 	case again:
 		d := onceMore(c.Delivery, now)
 		if why := s.late(calls, d, h); why != "" {
 			d = c.Delivery
 			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
 		}
-		s.record(a, c, verdict{Delivery: d})
-	case ask:
-		d := c.Delivery
-		d.Rest = announce.Person
-		if d.Fault == "" {
-			d.Fault = "the answer to the call was lost"
-		}
-		s.record(a, c, verdict{Delivery: d})
+		return verdict{Delivery: d}
 	}
+	d := c.Delivery
+	d.Rest = announce.Person
+	if d.Fault == "" {
+		d.Fault = "the answer to the call was lost"
+	}
+	return verdict{Delivery: d}
 }
 
 // horizon is when an announcement becomes too late to publish; zero times: never. It is read once per revision.
@@ -193,7 +184,9 @@ func (s *Service) call(ctx context.Context, a account, c store.Claim, verb annou
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.Patience, time.Minute))
 	defer cancel()
-	defer s.hold(ctx, cancel, c)()
+	if c.Fence > 0 { // letters are leased by the batch
+		defer s.hold(ctx, cancel, c)()
+	}
 	began := time.Now()
 	out.Err = s.guard(a.Name, func() (err error) {
 		switch verb {
@@ -224,12 +217,10 @@ func (s *Service) call(ctx context.Context, a account, c store.Claim, verb annou
 	return out
 }
 
-func (s *Service) end(a account, c store.Claim, done call) {
-	s.record(a, c, a.judge(done, s.Store.Now(), s.SettleGap))
-}
+func (s *Service) end(a account, done call) verdict { return a.judge(done, s.Store.Now(), s.SettleGap) }
 
 // look reads back whether a lost call had its effect.
-func (s *Service) look(ctx context.Context, a account, c store.Claim) {
+func (s *Service) look(ctx context.Context, a account, c store.Claim) verdict {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	since := c.Delivery.First
@@ -252,16 +243,14 @@ func (s *Service) look(ctx context.Context, a account, c store.Claim) {
 		case taken:
 			d := c.Delivery
 			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and a post with the same words belongs to another announcement: look whether there are two"
-			s.record(a, c, verdict{Delivery: d})
-			return
+			return verdict{Delivery: d}
 		}
 	}
 	if err == nil {
 		if found && r.At.IsZero() {
 			r.At = now
 		}
-		s.record(a, c, verdict{Delivery: looked(c.Delivery, r, found, now, s.SettleGap)})
-		return
+		return verdict{Delivery: looked(c.Delivery, r, found, now, s.SettleGap)}
 	}
 	e := asError(err)
 	d := c.Delivery
@@ -280,7 +269,7 @@ func (s *Service) look(ctx context.Context, a account, c store.Claim) {
 	default:
 		v.Delivery.Next = now.Add(max(s.SettleGap, backoff(d.Attempts)))
 	}
-	s.record(a, c, v)
+	return v
 }
 
 // record puts a verdict on record. It outlives the grace period: a result that is known must not be lost.
@@ -308,14 +297,26 @@ func (s *Service) record(a account, c store.Claim, v verdict) {
 	if d.Fault != "" && !a.Manual {
 		level = s.Log.Warn
 	}
-	if !a.Personal || d.Fault != "" {
-		level("delivery", "account", a.Name, "announcement", d.Announcement, "delivery", d.ID, "verb", c.Verb, "state", d.State(), "fault", d.Fault)
-	}
+	level("delivery", "account", a.Name, "announcement", d.Announcement, "delivery", d.ID, "verb", c.Verb, "state", d.State(), "fault", d.Fault)
 }
 
 func (s *Service) save(ctx context.Context, account string, fence int64, v verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
+	if err := s.restrain(ctx, account, v); err != nil {
+		return err
+	}
+	if err := s.Store.Record(ctx, fence, v.Delivery); err != nil {
+		return err
+	}
+	if open(v.Delivery) {
+		s.recorded(v.Delivery.ID)
+	}
+	return nil
+}
+
+// restrain lets the account wait or stop when a verdict says so.
+func (s *Service) restrain(ctx context.Context, account string, v verdict) error {
 	if v.Pause > 0 {
 		if err := s.Store.Pause(ctx, account, s.Store.Now().Add(v.Pause), v.Delivery.Fault); err != nil {
 			return err
@@ -330,12 +331,6 @@ func (s *Service) save(ctx context.Context, account string, fence int64, v verdi
 			s.tellStopped(ctx)
 			s.Log.Error("the account stopped; its deliveries wait", "account", account, "fault", v.Stop, "do", "mend it, then: crieur resume "+account)
 		}
-	}
-	if err := s.Store.Record(ctx, fence, v.Delivery); err != nil {
-		return err
-	}
-	if open(v.Delivery) {
-		s.recorded(v.Delivery.ID)
 	}
 	return nil
 }

@@ -238,6 +238,7 @@ type Preview struct {
 	Images   int               `json:"images"`
 	Units    int               `json:"units" doc:"Length of the text as the platform counts."`
 	Limit    int               `json:"limit,omitempty" doc:"The most it takes; absent: no limit."`
+	People   *int              `json:"people,omitempty" doc:"On a personal channel: how many people would get it now, in whatever language."`
 	Shorter  bool              `json:"shortened" doc:"The text was shortened to fit."`
 	Faults   announce.Faults   `json:"faults,omitempty" doc:"Why it cannot be published there."`
 }
@@ -254,14 +255,24 @@ func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, err
 	if err := s.take(ctx, &a, nil); err != nil {
 		return nil, err
 	}
+	people := map[string]*int{}
+	for _, t := range s.targets(a) {
+		if t.Personal {
+			n, err := s.Store.Audience(ctx, t.Name, a)
+			if err != nil {
+				return nil, err
+			}
+			people[t.Name] = &n
+		}
+	}
 	out := []Preview{}
 	for _, p := range s.renderAll(ctx, a, s.targets(a)) {
 		if p.err != nil {
-			out = append(out, Preview{Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, Faults: appendFaults(nil, p.err)})
+			out = append(out, Preview{Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, People: people[p.Name], Faults: appendFaults(nil, p.err)})
 		}
 		for _, m := range p.messages {
 			v := Preview{
-				Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, Part: m.Part, Parts: m.Parts, Subject: m.Subject, Text: m.Text, HTML: m.HTML,
+				Channel: p.Name, Language: p.languages[0], Limit: p.Limits.Text, People: people[p.Name], Part: m.Part, Parts: m.Parts, Subject: m.Subject, Text: m.Text, HTML: m.HTML,
 				Link: m.Link, Images: len(m.Images), Units: utf8.RuneCountInString(m.Text), Shorter: strings.Contains(m.Text, "…"),
 			}
 			if p.Measure != nil {

@@ -36,6 +36,8 @@ type verdict struct {
 	Delivery announce.Delivery
 	Pause    time.Duration // the account waits this long
 	Stop     string        // the account stops, for this reason
+	Gone     bool          // the address was said not to exist
+	Status   string        // what was answered, shortly
 }
 
 const (
@@ -58,6 +60,7 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 		return verdict{Delivery: done(d, c.Verb, c.Receipt)}
 	}
 	e := asError(c.Err)
+	v := verdict{Delivery: d, Gone: e.Gone && e.Outcome == announce.Permanent, Status: e.Status}
 	d.Fault = e.Error()
 	if !c.Repeat && e.Outcome != announce.Ambiguous {
 		d = ended(d)
@@ -73,11 +76,11 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 		wait = min(wait, pauseMost)
 		d.Attempts--
 		d.Next = now.Add(wait)
-		return verdict{Delivery: d, Pause: wait}
+		v.Pause = wait
 	case e.Outcome == announce.Permanent && e.Stop:
 		d.Attempts--
 		d.Next = now
-		return verdict{Delivery: d, Stop: e.Error()}
+		v.Stop = e.Error()
 	case e.Outcome == announce.Permanent && (c.Repeat || d.Repeats > 0):
 		d.Rest = announce.Person // refused this time; the call before may still have succeeded
 	case e.Outcome == announce.Permanent:
@@ -100,7 +103,8 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 	default:
 		d.Next = now.Add(gap)
 	}
-	return verdict{Delivery: d}
+	v.Delivery = d
+	return v
 }
 
 // step is one step towards knowing how a lost call ended.

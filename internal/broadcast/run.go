@@ -3,7 +3,6 @@ package broadcast
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -106,7 +105,7 @@ func (s *Service) sweep(ctx context.Context) {
 	}
 }
 
-// plan turns audiences into delivery rows, page by page.
+// plan turns audiences into letters, page by page.
 func (s *Service) plan(ctx context.Context) {
 	for ctx.Err() == nil {
 		done, planned, err := s.Store.Plan(ctx, 1000)
@@ -172,15 +171,11 @@ func (s *Service) work(ctx, calls context.Context, a account, id announce.ID) {
 		return
 	}
 	end := time.Now().Add(turn)
-	drains := 1
 	if a.Personal {
-		drains = max(1, a.Concurrent)
+		s.mail(ctx, calls, a, id, end)
+	} else {
+		s.drain(ctx, calls, a, id, end)
 	}
-	var g sync.WaitGroup
-	for range drains {
-		g.Go(func() { s.drain(ctx, calls, a, id, end) })
-	}
-	g.Wait()
 	s.working.Delete(slot)
 	if ctx.Err() == nil && time.Now().After(end) {
 		if err := s.Queue.Enqueue(ctx, slot); err != nil {
@@ -216,7 +211,7 @@ func (s *Service) once(ctx, calls context.Context, a account, id announce.ID, h 
 		}
 		return false
 	case ok:
-		s.perform(calls, a, c, h)
+		s.record(a, c, s.perform(calls, a, c, h))
 	case c.Wait > 0 && c.Wait <= patience:
 		select {
 		case <-ctx.Done():

@@ -267,7 +267,7 @@ type Summary struct {
 	CreatedAt time.Time              `json:"created_at"`
 }
 
-// List returns announcements older than before (empty: all), newest first. Notices to organisers are not among them.
+// List returns the announcements that organisers made, older than before (empty: all), newest first.
 func (s *Service) List(ctx context.Context, before announce.ID, limit int) ([]Summary, error) {
 	h, err := s.heldBack(ctx)
 	if err != nil {
@@ -281,9 +281,6 @@ func (s *Service) List(ctx context.Context, before announce.ID, limit int) ([]Su
 		}
 		for _, e := range entries {
 			before = e.Announcement.ID
-			if e.Announcement.Kind == announce.KindNotice {
-				continue
-			}
 			st, err := s.describe(ctx, e.Announcement, e.Retracted, h)
 			if err != nil {
 				return nil, err

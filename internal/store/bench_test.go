@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,20 +57,40 @@ func BenchmarkSave(b *testing.B) {
 	})
 }
 
-// BenchmarkClaimRecord marks one person's call as begun and records its result: what the record costs per mail.
-func BenchmarkClaimRecord(b *testing.B) {
+// BenchmarkLetters records how a letter ended and that the next begins: what the record costs per mail.
+func BenchmarkLetters(b *testing.B) {
 	benchmark(b, func(b *testing.B, db *DB) func() error {
 		add(b, db, b.N)
 		id := save(b, db, sample(db).personal(db, "email"))
-		if n := plan(b, db, 1000); n != b.N {
+		if n := planAll(b, db, 1000); n != b.N {
 			b.Fatalf("planned %d of %d", n, b.N)
 		}
+		var mu sync.Mutex
+		var batch Batch
+		var ended []*Ended
 		return func() error {
-			c, ok, err := db.Claim(context.Background(), "email", id, worker)
-			if err != nil || !ok {
-				return err
+			mu.Lock()
+			if len(batch.Letters) == 0 {
+				var err error
+				if batch, err = db.Lease(context.Background(), "email", id, LeaseOptions{Owner: "worker", Lease: time.Hour, Most: 500}); err != nil {
+					mu.Unlock()
+					return err
+				}
 			}
-			return db.Record(context.Background(), c.Fence, shown(c, db.Now()))
+			l := batch.Letters[0]
+			batch.Letters = batch.Letters[1:]
+			var before *Ended
+			if n := len(ended); n > 0 {
+				before, ended = ended[n-1], ended[:n-1]
+			}
+			mu.Unlock()
+			if began, _, err := db.Advance(context.Background(), before, l); began != Begun || err != nil {
+				return fmt.Errorf("%v %w", began, err)
+			}
+			mu.Lock()
+			ended = append(ended, arrived(l, db.Now()))
+			mu.Unlock()
+			return nil
 		}
 	})
 }
@@ -79,8 +101,9 @@ func BenchmarkOpen(b *testing.B) {
 	db := p.open(b)
 	add(b, db, 100_000)
 	id := save(b, db, sample(db).personal(db, "email"))
-	plan(b, db, 1000)
-	must(b, raw(db, `UPDATE deliveries SET shown = 1 WHERE announcement = ? AND subscriber % 2 = 0`, string(id)))
+	planAll(b, db, 1000)
+	must(b, raw(db, `UPDATE letters SET shown = 1 WHERE address % 2 = 0`))
+	must(b, raw(db, `UPDATE tallies SET waiting = 50000, published = 50000`))
 	must(b, db.Close())
 	var opening, due, counts time.Duration
 	for b.Loop() {

@@ -8,16 +8,13 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-const (
-	faultGone    = "no longer subscribed"
-	faultMaybe   = "no longer subscribed; a message that was under way may have arrived"
-	faultCorrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
-)
+// Corrupt is the fault of a delivery or letter whose message is not usable.
+const Corrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
 
 // longestDue finds what to do next. A part of a thread is published when the part before it can be seen.
 const longestDue = `account = ? AND announcement = ? AND due <= ? AND (part = 0 OR shown > 0 OR calling <> '' OR wanted = 0 OR EXISTS (
 		SELECT 1 FROM deliveries before WHERE before.announcement = deliveries.announcement AND before.account = deliveries.account
-		AND before.recipient = '' AND before.part = deliveries.part - 1 AND before.shown > 0 AND before.wanted = 1))
+		AND before.part = deliveries.part - 1 AND before.shown > 0 AND before.wanted = 1))
 	ORDER BY due LIMIT 1`
 
 // claiming is a Claim in the making.
@@ -49,16 +46,6 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		if c.Wait = max(0, slot.Sub(t.now)); c.Wait > 0 {
 			return nil
 		}
-		active, err := t.consent(ctx, h)
-		if err != nil {
-			return err
-		}
-		if !active {
-			if err := t.passOver(ctx, h); err != nil {
-				return err
-			}
-			continue
-		}
 		message, usable, err := c.message(ctx, t, h)
 		if err != nil {
 			return err
@@ -87,27 +74,6 @@ func (t *tx) open(ctx context.Context, account string) (paused, slot time.Time, 
 	return at(until), at(free), err == nil && all == 0 && one == 0, err
 }
 
-// consent tells whether a person still wants to be told. On Postgres an unsubscription waits until the claim commits.
-func (t *tx) consent(ctx context.Context, h held) (active bool, err error) {
-	if h.subscriber == 0 {
-		return true, nil
-	}
-	var standing string
-	_, err = t.one(ctx, `SELECT standing FROM addresses WHERE id = ?`+t.lock("FOR SHARE"), []any{h.subscriber}, &standing)
-	return standing == "active", err
-}
-
-// passOver lets the delivery to somebody rest who is no longer subscribed. A call that was under way stays unmade: to
-// repeat it would be to write to them again.
-func (t *tx) passOver(ctx context.Context, h held) error {
-	h.Rest, h.Fault = announce.Skipped, faultGone
-	if h.Calling != announce.Nothing {
-		h.Calling, h.Fault = announce.Nothing, faultMaybe
-	}
-	h.fence, h.lease, h.owner = h.fence+1, 0, ""
-	return t.putIs(ctx, h)
-}
-
 // message finds what is to be sent. Not usable: it is not there, or cannot be read.
 func (c *claiming) message(ctx context.Context, t *tx, h held) (m announce.Message, usable bool, err error) {
 	rev := h.Rev
@@ -134,7 +100,7 @@ func (c *claiming) message(ctx context.Context, t *tx, h held) (m announce.Messa
 // setAside lets a delivery rest that cannot be called, so that it costs the others nothing.
 func (t *tx) setAside(ctx context.Context, h held, owner string) error {
 	before := h.Delivery
-	h.Rest, h.Fault = announce.Failed, faultCorrupt
+	h.Rest, h.Fault = announce.Failed, Corrupt
 	if h.Calling != announce.Nothing {
 		h.Rest = announce.Person
 	}
@@ -170,9 +136,6 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message) 
 	}
 	t.changed(before, h.Delivery, c.Owner)
 	m.Key, m.Date = h.ID, h.First
-	if h.To != "" {
-		m.To = h.To
-	}
 	if h.Part > 0 {
 		if m.Root, err = t.shownPart(ctx, h, 0); err != nil {
 			return err
@@ -181,7 +144,7 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message) 
 			return err
 		}
 	}
-	c.Delivery, c.Message, c.Address, c.Fence, c.taken = h.Delivery, m, h.subscriber, h.fence, true
+	c.Delivery, c.Message, c.Fence, c.taken = h.Delivery, m, h.fence, true
 	return nil
 }
 
@@ -189,7 +152,7 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message) 
 func (t *tx) shownPart(ctx context.Context, h held, part int) (r announce.Receipt, err error) {
 	var when int64
 	_, err = t.one(ctx, `SELECT receipt_id, receipt_url, receipt_at FROM deliveries
-		WHERE announcement = ? AND account = ? AND recipient = '' AND part = ? AND shown > 0 ORDER BY wanted DESC, id LIMIT 1`,
+		WHERE announcement = ? AND account = ? AND part = ? AND shown > 0 ORDER BY wanted DESC, id LIMIT 1`,
 		[]any{string(h.Announcement), h.Account, part}, &r.ID, &r.URL, &when)
 	r.At = at(when)
 	return r, err

@@ -8,31 +8,35 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-// A personal account may have a million rows due: each of its plans costs one step in the index, not a scan.
-// CROSS JOIN tells SQLite to begin with the accounts.
+// Each open plan costs a few steps in indexes, however many letters it has. CROSS JOIN tells SQLite to begin with the accounts.
 const dueQuery = `SELECT account, announcement FROM (
 		SELECT d.account, d.announcement, MIN(d.due) AS due FROM accounts a
-			CROSS JOIN deliveries d WHERE d.account = a.account AND d.recipient = '' AND d.due <= ?
+			CROSS JOIN deliveries d WHERE d.account = a.account AND d.due <= ?
 			AND (d.part = 0 OR d.shown > 0 OR d.calling <> '' OR d.wanted = 0 OR EXISTS (SELECT 1 FROM deliveries b
-				WHERE b.announcement = d.announcement AND b.account = d.account AND b.recipient = '' AND b.part = d.part - 1 AND b.shown > 0 AND b.wanted = 1))
+				WHERE b.announcement = d.announcement AND b.account = d.account AND b.part = d.part - 1 AND b.shown > 0 AND b.wanted = 1))
 			AND a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
 		UNION ALL
-		SELECT p.account, p.announcement, (SELECT MIN(d.due) FROM deliveries d
-			WHERE d.account = p.account AND d.announcement = p.announcement AND d.due IS NOT NULL) AS due FROM plans p
-			JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
+		SELECT p.account, p.announcement, p.next AS due ` + openPlans + ` AND ` + planBusy + `
 		UNION ALL
-		SELECT p.account, p.announcement, p.next AS due FROM plans p
-			JOIN accounts a ON a.account = p.account AND a.stopped = 0 AND a.paused_until <= ?
-			WHERE p.wanted = 1 AND p.done = 0
+		SELECT p.account, p.announcement, ` + planLapse + ` AS due ` + openPlans + `
+		UNION ALL
+		SELECT p.account, p.announcement, ` + planLater + ` AS due ` + openPlans + `
 	) work WHERE due <= ? AND NOT EXISTS (SELECT 1 FROM server WHERE stopped_at > 0)
 	GROUP BY account, announcement ORDER BY MIN(due), announcement, account LIMIT ?`
+
+const (
+	openPlans = `FROM accounts a CROSS JOIN plans p WHERE p.account = a.account AND p.open = 1 AND a.stopped = 0 AND a.paused_until <= ?`
+	planBusy  = `(p.wanted = 1 AND p.done = 0 OR p.leased < p.position)`
+	planLapse = `(SELECT MIN(s.lease_until) FROM leases s WHERE s.plan = p.id)`
+	planLater = `(SELECT MIN(l.next) FROM letters l WHERE l.plan = p.id AND l.next > l.first_due)`
+)
 
 // Due lists pairs with work due now on accounts that may be called, longest due first. Plans whose time has come are
 // work too. Nothing is due while everything is stopped.
 func (db *DB) Due(ctx context.Context, limit int) ([]Job, error) {
 	now := us(db.Now())
 	var jobs []Job
-	err := db.read().each(ctx, dueQuery, []any{now, now, now, now, now, limit}, func(scan func(...any) error) error {
+	err := db.read().each(ctx, dueQuery, []any{now, now, now, now, now, now, limit}, func(scan func(...any) error) error {
 		var j Job
 		err := scan(&j.Account, &j.Announcement)
 		jobs = append(jobs, j)
@@ -76,13 +80,14 @@ func (db *DB) nextDue(ctx context.Context, account string, now, paused time.Time
 	}
 	var next sql.NullInt64
 	_, err := db.read().one(ctx, `SELECT MIN(due) FROM (
-			SELECT MIN(due) AS due FROM deliveries WHERE account = ? AND recipient = '' AND due > ?
+			SELECT MIN(due) AS due FROM deliveries WHERE account = ? AND due > ?
 			UNION ALL
-			SELECT MIN((SELECT MIN(d.due) FROM deliveries d WHERE d.account = p.account AND d.announcement = p.announcement AND d.due > ?))
-				FROM plans p WHERE p.account = ?
+			SELECT MIN(p.next) FROM plans p WHERE p.account = ? AND p.open = 1 AND p.next > ? AND `+planBusy+`
 			UNION ALL
-			SELECT MIN(next) FROM plans WHERE account = ? AND wanted = 1 AND done = 0 AND next > ?
-		) work`, []any{account, after, after, account, account, after}, &next)
+			SELECT MIN((SELECT MIN(s.lease_until) FROM leases s WHERE s.plan = p.id AND s.lease_until > ?)) FROM plans p WHERE p.account = ? AND p.open = 1
+			UNION ALL
+			SELECT MIN((SELECT MIN(l.next) FROM letters l WHERE l.plan = p.id AND l.next > l.first_due AND l.next > ?)) FROM plans p WHERE p.account = ? AND p.open = 1
+		) work`, []any{account, after, account, after, after, account, after, account}, &next)
 	if err != nil || !next.Valid {
 		return time.Time{}, err
 	}
@@ -95,7 +100,6 @@ func (db *DB) nextDue(ctx context.Context, account string, now, paused time.Time
 
 // Claim takes the longest due delivery of the pair for one call: until the lease ends, nobody else gets it, and when
 // nothing is recorded by then it is due again, to be settled. False with Wait: only a pause or the pace is in the way.
-// A person who is no longer subscribed is passed over.
 func (db *DB) Claim(ctx context.Context, account string, id announce.ID, o ClaimOptions) (Claim, bool, error) {
 	var c claiming
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {

@@ -33,7 +33,7 @@ func (db *DB) EraseAddress(ctx context.Context, id int64, d Deed) error {
 // erase empties the row of an address and deletes all that hangs on it.
 func (t *tx) erase(ctx context.Context, id int64, d Deed) error {
 	for _, q := range []string{
-		`UPDATE deliveries SET recipient = 'erased', fault = '', receipt_id = '', receipt_url = '' WHERE subscriber = ?`,
+		`UPDATE letters SET fault = CASE WHEN fault = '' THEN '' ELSE 'erased' END, receipt_id = '', receipt_url = '' WHERE plan IN (SELECT id FROM plans) AND address = ?`,
 		`UPDATE reports SET domain = '', detail = '' WHERE address = ?`,
 		`UPDATE addresses SET replaces = 0 WHERE replaces = ?`,
 		`DELETE FROM subscriptions WHERE address = ?`,

@@ -5,9 +5,12 @@ import "context"
 // log adds an event to the change. It is written with it or not at all.
 func (t *tx) log(e Event) { t.events = append(t.events, e) }
 
-// flush writes the events of a change, as its last step: on Postgres the lock that keeps their numbers in the order of
+// flush writes the counts and the events of a change, as its last step: on Postgres the lock that keeps their numbers in the order of
 // commits is held no longer than that.
 func (t *tx) flush(ctx context.Context) error {
+	if err := t.putTallies(ctx); err != nil {
+		return err
+	}
 	if len(t.events) == 0 {
 		return nil
 	}

@@ -14,7 +14,7 @@ func knows() []struct{ table, query string } {
 		{"addresses", `SELECT * FROM addresses WHERE id = ?`},
 		{"subscriptions", `SELECT * FROM subscriptions WHERE address = ? ORDER BY topic`},
 		{"consents", `SELECT c.*, COALESCE(w.text, '') AS words FROM consents c LEFT JOIN wordings w ON w.hash = c.wording WHERE c.address = ? ORDER BY c.at`},
-		{"deliveries", `SELECT * FROM deliveries WHERE subscriber = ? ORDER BY id`},
+		{"letters", `SELECT p.announcement, p.account, l.* FROM plans p JOIN letters l ON l.plan = p.id WHERE l.address = ? ORDER BY l.first_due, l.plan`},
 		{"reports", `SELECT * FROM reports WHERE address = ? ORDER BY at`},
 	}
 }

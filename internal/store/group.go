@@ -31,6 +31,7 @@ type group struct {
 // change is one caller's closure on its way through the writer.
 type change struct {
 	fn    func(context.Context, *tx) error
+	step  *advance    // instead of fn
 	taken atomic.Bool // by the writer, or back by the caller who gave up
 	err   error
 	done  chan struct{}
@@ -49,10 +50,19 @@ func newGroup(db *DB, pool *sql.DB) *group {
 
 // do returns when fn's change is durable, or is not there. A caller whose ctx ends gives up only before fn began.
 func (g *group) do(ctx context.Context, fn func(context.Context, *tx) error) error {
+	return g.queued(ctx, &change{fn: fn, done: make(chan struct{})})
+}
+
+// advance is do for one step of a letter. Steps share one round and have no savepoints: one that fails makes every change
+// of the transaction run again by itself.
+func (g *group) advance(ctx context.Context, a *advance) error {
+	return g.queued(ctx, &change{step: a, done: make(chan struct{})})
+}
+
+func (g *group) queued(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := &change{fn: fn, done: make(chan struct{})}
 	select {
 	case g.queue <- c:
 	case <-g.quit:
@@ -116,6 +126,8 @@ func (g *group) next() *change {
 // together runs first and every change that arrives meanwhile, commits once, then answers all of them.
 func (g *group) together(ctx context.Context, first *change) {
 	var ran []*change
+	var r *round // of the steps since the last other change
+	var steps *tx
 	begun, lost := false, false
 	for c := first; c != nil; c = g.next() {
 		if c.taken.Swap(true) {
@@ -127,10 +139,20 @@ func (g *group) together(ctx context.Context, first *change) {
 				g.refuse(err)
 				return
 			}
-			begun = true
+			begun, steps = true, g.tx()
 		}
 		ran = append(ran, c)
-		if c.err, lost = g.savepoint(ctx, c.fn); lost || len(ran) == mostGrouped {
+		if c.step != nil {
+			if r == nil {
+				r = newRound(steps)
+			}
+			c.err = steps.guarded(func() error { return r.advance(ctx, c.step) })
+			lost = c.err != nil
+		} else {
+			r = nil
+			c.err, lost = g.savepoint(ctx, c.fn)
+		}
+		if lost || len(ran) == mostGrouped {
 			break
 		}
 	}
@@ -138,7 +160,10 @@ func (g *group) together(ctx context.Context, first *change) {
 		return
 	}
 	if !lost {
-		err := g.run(ctx, `COMMIT`)
+		err := steps.putTallies(ctx)
+		if err == nil {
+			err = g.run(ctx, `COMMIT`)
+		}
 		if err == nil {
 			for _, c := range ran {
 				close(c.done)
@@ -154,7 +179,7 @@ func (g *group) together(ctx context.Context, first *change) {
 	}
 	// What broke the transaction may be the fault of one of them, or of their number.
 	for _, c := range ran {
-		c.answer(g.alone(ctx, c.fn))
+		c.answer(g.alone(ctx, c.run))
 	}
 }
 
@@ -199,8 +224,17 @@ func (g *group) savepoint(ctx context.Context, fn func(context.Context, *tx) err
 }
 
 func (g *group) change(ctx context.Context, fn func(context.Context, *tx) error) error {
-	t := &tx{conn: conn{g.stmts}, db: g.db, now: g.db.Now()}
-	return t.run(ctx, fn)
+	return g.tx().run(ctx, fn)
+}
+
+func (g *group) tx() *tx { return &tx{conn: conn{g.stmts}, db: g.db, now: g.db.Now()} }
+
+// run does the change in a transaction of its own.
+func (c *change) run(ctx context.Context, t *tx) error {
+	if c.step != nil {
+		return newRound(t).advance(ctx, c.step)
+	}
+	return c.fn(ctx, t)
 }
 
 // begin opens the connection when there is none, and takes the write lock.

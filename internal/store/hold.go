@@ -89,7 +89,7 @@ func (db *DB) Stopped(ctx context.Context) (stopped bool, since time.Time, why s
 	return when > 0, at(when), why, db.fault(err)
 }
 
-// hold changes what claims look at, while no claim is between looking and committing.
+// hold changes what claims and beginnings look at, while none is between looking and committing.
 func (db *DB) hold(ctx context.Context, fn func(context.Context, *tx) error) error {
 	return db.write(ctx, func(ctx context.Context, t *tx) error {
 		if err := t.advisory(ctx, lockGate, false); err != nil {

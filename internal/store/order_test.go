@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // On Postgres, what must wait for a claim waits, and what must be numbered in order of commits is.
@@ -41,7 +42,7 @@ func TestWhoWaitsForWhom(t *testing.T) {
 			add(t, one, 1)
 			s := sample(one).personal(one, "email")
 			save(t, one, s)
-			plan(t, one, 10)
+			planAll(t, one, 10)
 			all, err := enlisted(t.Context(), one, 1)
 			must(t, err)
 			inside, leave, left, over := make(chan struct{}), make(chan struct{}), make(chan error, 1), make(chan error, 1)
@@ -69,6 +70,15 @@ func TestWhoWaitsForWhom(t *testing.T) {
 }
 
 func beginClaim(ctx context.Context, x *tx, s Submission) error {
-	c := claiming{account: "email", id: s.Announcement.ID, ClaimOptions: worker}
-	return c.claim(ctx, x)
+	p, _, err := x.planOf(ctx, s.Announcement.ID, "email")
+	if err != nil {
+		return err
+	}
+	b := Batch{Account: "email", Announcement: s.Announcement.ID}
+	if err := x.lease(ctx, &p, &b, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 1}); err != nil {
+		return err
+	}
+	l := b.Letters[0]
+	l.batch, l.Account = &b, "email"
+	return newRound(x).all(ctx, []*laneStep{{advance: &advance{next: l}}})
 }

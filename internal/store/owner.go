@@ -42,24 +42,17 @@ func (db *DB) openOwner() error {
 	return nil
 }
 
-// CROSS JOIN tells SQLite to begin with the plans: at a start no table is read whole.
-const (
-	takeBackBroadcast = `UPDATE deliveries SET lease_until = ? WHERE recipient = '' AND account IN (SELECT account FROM accounts)
-		AND due > ? AND lease_until > ? AND owner = ?`
-	takeBackPersonal = `UPDATE deliveries SET lease_until = ? WHERE lease_until > ? AND owner = ? AND id IN (
-		SELECT d.id FROM plans p CROSS JOIN deliveries d WHERE d.announcement = p.announcement AND d.account = p.account
-		AND d.state IN ('calling', 'unknown'))`
-)
+const takeBack = `UPDATE deliveries SET lease_until = ? WHERE account IN (SELECT account FROM accounts) AND due > ? AND lease_until > ? AND owner = ?`
 
 // takeBack ends the leases that an earlier process left on this state directory. It is dead: its lock is ours. What it
 // was calling is settled at once instead of when the lease lapses.
 func (db *DB) takeBack(ctx context.Context) error {
 	return db.write(ctx, func(ctx context.Context, t *tx) error {
 		now := us(t.now)
-		if _, err := t.exec(ctx, takeBackBroadcast, now, now, now, db.owner); err != nil {
+		if _, err := t.exec(ctx, takeBack, now, now, now, db.owner); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, takeBackPersonal, now, now, db.owner)
+		_, err := t.exec(ctx, `UPDATE leases SET lease_until = ? WHERE lease_until > ? AND owner = ?`, now, now, db.owner)
 		return err
 	})
 }

@@ -19,16 +19,18 @@ func TestPersonalMessages(t *testing.T) {
 		if jobs, err := db.Due(t.Context(), 10); err != nil || len(jobs) != 1 || jobs[0] != (Job{"email", id}) {
 			t.Fatalf("due %v %v", jobs, err)
 		}
-		plan(t, db, 10)
+		planAll(t, db, 10)
 		all, err := enlisted(t.Context(), db, 10)
 		must(t, err)
 		texts := map[announce.Language]string{"fr": "un fr", "fr-CA": "un fr", "en": "un en", "de": "un fr"}
 		for i := range 5 {
-			c := claim(t, db, "email", id)
-			s := all[i]
-			if c.Message.To != s.Address || c.Message.Text != texts[c.Delivery.Language] || c.Address != s.ID ||
-				c.Message.Key != c.Delivery.ID || c.Message.Date.IsZero() {
-				t.Errorf("%+v", c)
+			l := write(t, db, id)
+			m, usable, err := db.Message(t.Context(), l)
+			if s := all[i]; err != nil || !usable || m.To != s.Address || m.Name != s.Name || m.Text != texts[l.Language] || l.Address != s.ID || m.Key != l.ID || m.Date.IsZero() {
+				t.Errorf("%+v %+v %v", l, m, err)
+			}
+			if plan, address, ok := ReadLetterKey(l.ID); !ok || plan != l.Plan || address != l.Address {
+				t.Errorf("%s reads as %d %d %v", l.ID, plan, address, ok)
 			}
 		}
 		if d, err := db.Deliveries(t.Context(), id); err != nil || len(d) != 0 {
@@ -101,7 +103,7 @@ func TestPlansOfTwoServers(t *testing.T) {
 			})
 		}
 		group.Wait()
-		plan(t, db, 50)
+		planAll(t, db, 50)
 		for _, id := range ids {
 			if n := balanced(t, db, id, "email"); n.Planned != 500 || !n.Done {
 				t.Errorf("%+v", n)
@@ -128,7 +130,7 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 		if _, n, err := db.Plan(ctx, 10); n != 10 || err != nil {
 			t.Fatal(n, err)
 		}
-		publish(t, db, "email", id)
+		deliver(t, db, id)
 		n := s.next(db)
 		n.Plans = []Plan{{Account: "email", Next: db.Now()}}
 		n.Deliveries = []announce.Delivery{{Account: "email", Rest: announce.Cannot, Fault: "mail cannot be changed"}}
@@ -140,8 +142,9 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		for range 19 {
-			if c := claim(t, db, "email", id); c.Delivery.CallRev != 2 || !strings.HasSuffix(c.Message.Text, ", 2") || !c.Message.Date.Equal(s.Plans[0].Next) {
-				t.Fatalf("%+v", c)
+			l := write(t, db, id)
+			if m, _, err := db.Message(ctx, l); err != nil || l.CallRev != 2 || !strings.HasSuffix(m.Text, ", 2") || !m.Date.Equal(s.Plans[0].Next) {
+				t.Fatalf("%+v %+v", l, m)
 			}
 		}
 		must(t, db.Withdraw(ctx, id, 2, "ada", map[string]string{"email": "mail cannot be recalled"}, db.Now()))
@@ -154,14 +157,14 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 	})
 }
 
-func TestUnsubscribeAgainstClaim(t *testing.T) {
+func TestUnsubscribeAgainstBeginning(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		all := p.servers(t)
 		db := all[0]
 		const n = 200
 		add(t, db, n)
 		id := save(t, db, sample(db).personal(db, "email"))
-		plan(t, db, 100)
+		planAll(t, db, 100)
 		subscribers, err := enlisted(t.Context(), db, n)
 		must(t, err)
 		var mu sync.Mutex
@@ -171,21 +174,24 @@ func TestUnsubscribeAgainstClaim(t *testing.T) {
 			group.Go(func() {
 				db := all[i%len(all)]
 				for {
-					mu.Lock()
-					before := make(map[string]bool, len(left))
-					for k := range left {
-						before[k] = true
-					}
-					mu.Unlock()
-					c, ok, err := db.Claim(context.Background(), "email", id, worker)
+					batch, err := db.Lease(context.Background(), "email", id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 7})
 					if err != nil {
 						t.Error(err)
 					}
-					if !ok {
+					if len(batch.Letters) == 0 {
 						return
 					}
-					if before[c.Message.To] {
-						t.Errorf("%s was claimed after the unsubscription was answered", c.Message.To)
+					for _, l := range batch.Letters {
+						mu.Lock()
+						before := left[l.To]
+						mu.Unlock()
+						began, _, err := db.Advance(context.Background(), nil, l)
+						if err != nil {
+							t.Error(err)
+						}
+						if before && began == Begun {
+							t.Errorf("%s was begun after the unsubscription was answered", l.To)
+						}
 					}
 				}
 			})
@@ -201,7 +207,7 @@ func TestUnsubscribeAgainstClaim(t *testing.T) {
 			}
 		})
 		group.Wait()
-		none(t, db, "email", id)
+		idle(t, db, id)
 		c := balanced(t, db, id, "email")
 		if c.Planned != n || c.By[announce.Waiting] != 0 || c.By[announce.SkippedState] == 0 {
 			t.Errorf("%+v", c)
@@ -215,16 +221,26 @@ func TestUnsubscribedWhileUnknown(t *testing.T) {
 		db := p.open(t)
 		add(t, db, 1)
 		id := save(t, db, sample(db).personal(db, "email"))
-		plan(t, db, 10)
-		c := claim(t, db, "email", id)
-		if known, err := leave(t.Context(), db, c.Address); !known || err != nil {
+		planAll(t, db, 10)
+		lost := write(t, db, id)
+		if known, err := leave(t.Context(), db, lost.Address); !known || err != nil {
 			t.Fatal(known, err)
 		}
 		p.clock.forward(time.Hour)
-		none(t, db, "email", id)
-		if d := delivery(t, db, c.Delivery.ID); d.State() != announce.SkippedState || d.Fault != faultMaybe {
+		b := lease(t, db, id, 10)
+		if len(b.Letters) != 1 || b.Letters[0].Todo() != announce.Settle {
+			t.Fatalf("%+v", b)
+		}
+		if began, _, err := db.Advance(t.Context(), nil, b.Letters[0]); began != Passed || err != nil {
+			t.Fatal(began, err)
+		}
+		if d := delivery(t, db, lost.ID); d.State() != announce.SkippedState || d.Fault != faultMaybe {
 			t.Errorf("%+v", d)
 		}
-		want(t, db.Record(t.Context(), c.Fence, shown(c, db.Now())), ErrFenced)
+		if _, fenced, err := db.Advance(t.Context(), arrived(lost, db.Now()), nil); !fenced || err != nil {
+			t.Error("a result was written under a lease that somebody else had", err)
+		}
+		must(t, db.GiveBack(t.Context(), &b))
+		balanced(t, db, id, "email")
 	})
 }

@@ -2,20 +2,116 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 )
 
-// Plan enumerates up to page subscribers of the plan that is due longest: each gets a delivery. Who is told is decided
-// when the first page is planned. done: no plan is due any more. It can be cut at any point and repeated, by several
-// servers at once: nobody is left out, nobody gets two.
+// plan is a row of plans.
+type plan struct {
+	id                     int64
+	announcement           announce.ID
+	account                string
+	rev                    int
+	wanted, started, done  bool
+	first, next            time.Time
+	audience               audience
+	position, last, leased int64
+	planned, fence         int64
+	turn                   turn
+}
+
+const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to,
+	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at`
+
+func scanPlan(scan func(...any) error) (p plan, err error) {
+	var wanted, started, done, first, next, turnFirst, turnNext, turnAt int64
+	var topics, languages string
+	if err = scan(&p.id, &p.announcement, &p.account, &p.rev, &wanted, &first, &next, &p.audience.kind, &p.audience.language, &p.audience.zone, &topics, &languages,
+		&p.audience.only, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
+		&turnFirst, &turnNext, &turnAt); err != nil {
+		return p, err
+	}
+	p.wanted, p.started, p.done, p.first, p.next = wanted == 1, started == 1, done == 1, at(first), at(next)
+	p.turn.first, p.turn.next, p.turn.at = at(turnFirst), at(turnNext), at(turnAt)
+	p.audience.channel = announce.Channel(p.account)
+	if err = json.Unmarshal([]byte(topics), &p.audience.topics); err == nil {
+		err = json.Unmarshal([]byte(languages), &p.audience.languages)
+	}
+	return p, err
+}
+
+// plans reads plans. where goes behind WHERE.
+func (c conn) plans(ctx context.Context, where string, args ...any) (all []plan, err error) {
+	err = c.each(ctx, `SELECT `+planColumns+` FROM plans WHERE `+where, args, func(scan func(...any) error) error {
+		p, err := scanPlan(scan)
+		all = append(all, p)
+		return err
+	})
+	return all, err
+}
+
+// planOf is the plan of an announcement on an account, locked on Postgres until the change commits.
+func (t *tx) planOf(ctx context.Context, id announce.ID, account string) (p plan, found bool, err error) {
+	all, err := t.plans(ctx, `announcement = ? AND account = ?`+t.lock("FOR NO KEY UPDATE"), string(id), account)
+	if err != nil || len(all) == 0 {
+		return p, false, err
+	}
+	return all[0], true, nil
+}
+
+// newPlanID is 30 bits of seconds, then 17 random ones: nearly in the order of time, and never that of another installation.
+func newPlanID(now time.Time) int64 {
+	return max(0, now.Unix()-1_767_225_600)%(1<<30)<<17 | rand.Int64N(1<<17)
+}
+
+// putPlan adds a plan, or brings it to a's revision; how far it came is kept, and so is its First once it has begun.
+func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error {
+	if err := t.account(ctx, p.Account); err != nil {
+		return err
+	}
+	first := p.First
+	if first.IsZero() {
+		first = p.Next
+	}
+	who := audienceOf(a, p)
+	topics, err := json.Marshal(who.topics)
+	if err != nil {
+		return err
+	}
+	languages, err := json.Marshal(who.languages)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(ctx, `UPDATE plans SET open = 1, rev = ?, wanted = 1, next = ?, first_due = CASE WHEN started = 1 THEN first_due ELSE ? END,
+		kind = ?, language = ?, zone = ?, topics = ?, languages = ? WHERE announcement = ? AND account = ?`,
+		a.Rev, us(p.Next), us(first), string(who.kind), string(who.language), who.zone, string(topics), string(languages), string(a.ID), p.Account)
+	for n == 0 && err == nil {
+		n, err = t.exec(ctx, `INSERT INTO plans (id, announcement, account, rev, first_due, next, kind, language, zone, topics, languages, only_to)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+			newPlanID(t.now), string(a.ID), p.Account, a.Rev, us(first), us(p.Next), string(who.kind), string(who.language), who.zone,
+			string(topics), string(languages), p.Only)
+	}
+	return err
+}
+
+// Plan writes a letter for up to page people of the plan that is due longest, or tells so many letters of a plan what
+// became of it. Who is written to is decided when the first page is planned. done: no plan is due any more. It can be cut
+// at any point and repeated, by several servers at once: nobody is left out, nobody gets two.
 func (db *DB) Plan(ctx context.Context, page int) (done bool, planned int, err error) {
 	if err := db.room(); err != nil {
 		return false, 0, err
 	}
+	page = max(1, page)
+	turned, err := db.turnSome(ctx, page)
+	if err != nil || turned {
+		return false, 0, err
+	}
 	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
-		done, planned, err = t.plan(ctx, max(1, page))
+		done, planned, err = t.plan(ctx, page)
 		return err
 	})
 	if err != nil {
@@ -24,66 +120,47 @@ func (db *DB) Plan(ctx context.Context, page int) (done bool, planned int, err e
 	return done, planned, nil
 }
 
-const duePlan = `FROM plans WHERE wanted = 1 AND done = 0 AND next <= ?`
+const duePlan = `open = 1 AND wanted = 1 AND done = 0 AND next <= ?`
 
 func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err error) {
-	var d announce.Delivery
-	var first, next, started, position, last int64
-	found, err := t.one(ctx, `SELECT announcement, account, rev, first_due, next, started, position, last_id `+duePlan+`
-		ORDER BY next, announcement, account LIMIT 1`+t.lock("FOR UPDATE SKIP LOCKED"), []any{us(t.now)},
-		&d.Announcement, &d.Account, &d.Rev, &first, &next, &started, &position, &last)
-	if err != nil || !found {
+	due, err := t.plans(ctx, duePlan+` ORDER BY next, id LIMIT 1`+t.lock("FOR NO KEY UPDATE SKIP LOCKED"), us(t.now))
+	if err != nil || len(due) == 0 {
 		return err == nil, 0, err
 	}
-	if started == 0 {
-		if _, err := t.one(ctx, `SELECT COALESCE(MAX(id), 0) FROM addresses`, nil, &last); err != nil {
+	p := due[0]
+	if !p.started {
+		if _, err := t.one(ctx, `SELECT COALESCE(MAX(id), 0) FROM addresses`, nil, &p.last); err != nil {
 			return false, 0, err
 		}
+		if p.audience.only > 0 {
+			p.position, p.last = p.audience.only-1, p.audience.only
+		}
 	}
-	if _, err := t.one(ctx, `SELECT language FROM revisions WHERE announcement = ? AND rev = ?`, []any{string(d.Announcement), d.Rev}, &d.Language); err != nil {
-		return false, 0, err
-	}
-	d.Wanted, d.First, d.Next = true, at(first), at(next)
-	people, err := t.page(ctx, d, position, last, page)
+	people, err := t.members(ctx, p.audience, p.position, p.last, page)
 	if err != nil {
 		return false, 0, err
 	}
-	n, err := t.insert(ctx, people)
+	rows := make([][]any, len(people))
+	for i, m := range people {
+		next := m.awake(t.now, p)
+		rows[i] = []any{p.id, m.address, string(m.language), 1, p.rev, us(p.first), us(next)}
+		p.position = m.address
+	}
+	n, err := t.many(ctx, `INSERT INTO letters (plan, address, language, wanted, rev, first_due, next)`, rows, ` ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return false, 0, err
 	}
+	t.count(p.id, announce.Waiting, n)
 	over := len(people) < page
-	if len(people) > 0 {
-		position = people[len(people)-1].subscriber
-	}
-	if _, err := t.exec(ctx, `UPDATE plans SET started = 1, position = ?, last_id = ?, done = ?, planned = planned + ? WHERE announcement = ? AND account = ?`,
-		position, last, flag(over), n, string(d.Announcement), d.Account); err != nil {
+	if _, err := t.exec(ctx, `UPDATE plans SET started = 1, position = ?, last_id = ?, done = ?, planned = planned + ? WHERE id = ?`,
+		p.position, p.last, flag(over), n, p.id); err != nil {
 		return false, 0, err
 	}
 	if !over {
 		return false, int(n), nil
 	}
-	var total, others int
-	if _, err := t.one(ctx, `SELECT planned FROM plans WHERE announcement = ? AND account = ?`, []any{string(d.Announcement), d.Account}, &total); err != nil {
-		return false, 0, err
-	}
-	t.log(Event{What: "planned", Announcement: d.Announcement, Account: d.Account, Detail: strconv.Itoa(total)})
-	_, err = t.one(ctx, `SELECT COUNT(*) `+duePlan, []any{us(t.now)}, &others)
+	t.log(Event{What: "planned", Announcement: p.announcement, Account: p.account, Detail: strconv.FormatInt(p.planned+n, 10)})
+	var others int
+	_, err = t.one(ctx, `SELECT COUNT(*) FROM plans WHERE `+duePlan, []any{us(t.now)}, &others)
 	return others == 0, int(n), err
-}
-
-// page is the deliveries, each like d, of the next subscribers after position.
-func (t *tx) page(ctx context.Context, d announce.Delivery, position, last int64, page int) (people []held, err error) {
-	err = t.each(ctx, `SELECT id, address, language FROM addresses WHERE id > ? AND id <= ? AND channel = ? AND standing = 'active' ORDER BY id LIMIT ?`,
-		[]any{position, last, announce.Channel(d.Account), page}, func(scan func(...any) error) error {
-			h := held{Delivery: d}
-			var language announce.Language
-			err := scan(&h.subscriber, &h.To, &language)
-			if language != "" {
-				h.Language = language
-			}
-			people = append(people, h)
-			return err
-		})
-	return people, err
 }

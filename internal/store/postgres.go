@@ -52,6 +52,7 @@ func (db *DB) openPostgres(ctx context.Context) error {
 	ctx, db.stop = context.WithCancel(context.WithoutCancel(ctx))
 	db.done = make(chan struct{})
 	go db.followClock(ctx)
+	db.lanes = newLanes(db)
 	return nil
 }
 
@@ -130,7 +131,7 @@ func (db *DB) tryPostgres(ctx context.Context, fn func(context.Context, *tx) err
 	if err != nil {
 		return err
 	}
-	t := &tx{conn: conn{&numbered{begun, &db.marks}}, db: db, now: db.Now()}
+	t := &tx{conn: conn{&numbered{begun, &db.marks}}, db: db, now: db.Now(), lane: db.lane()}
 	if err := t.run(ctx, fn); err != nil {
 		_ = begun.Rollback() // when even that fails, the server has dropped the transaction with the connection
 		return err

@@ -29,7 +29,8 @@ func (db *DB) Announcement(ctx context.Context, id announce.ID) (a announce.Anno
 	return a, gone == 1, db.fault(err)
 }
 
-// Announcements lists newest first, starting below before (empty: from the newest). Pictures come without their data.
+// Announcements lists newest first, starting below before (empty: from the newest), those that organisers made. Pictures
+// come without their data.
 func (db *DB) Announcements(ctx context.Context, before announce.ID, limit int) ([]Entry, error) {
 	if before == "" {
 		before = "~" // behind every ID
@@ -38,7 +39,7 @@ func (db *DB) Announcements(ctx context.Context, before announce.ID, limit int) 
 	c := db.read()
 	err := c.each(ctx, `SELECT r.document, a.retracted, COALESCE((SELECT SUM(p.planned) FROM plans p WHERE p.announcement = a.id), 0)
 		FROM announcements a JOIN revisions r ON r.announcement = a.id AND r.rev = a.rev
-		WHERE a.id < ? ORDER BY a.id DESC LIMIT ?`, []any{string(before), limit}, func(scan func(...any) error) error {
+		WHERE a.id < ? AND a.listed = 1 ORDER BY a.id DESC LIMIT ?`, []any{string(before), limit}, func(scan func(...any) error) error {
 		var document string
 		var gone int
 		e := Entry{Counts: map[announce.State]int{}}
@@ -68,12 +69,27 @@ func (db *DB) Announcements(ctx context.Context, before announce.ID, limit int) 
 		}
 		return err
 	})
+	if err != nil {
+		return nil, db.fault(err)
+	}
+	err = c.each(ctx, `SELECT p.announcement, `+sumTally+` FROM plans p JOIN tallies t ON t.plan = p.id WHERE p.announcement >= ? AND p.announcement <= ?
+		GROUP BY p.announcement`, []any{string(oldest), string(newest)}, func(scan func(...any) error) error {
+		var id announce.ID
+		var n tally
+		err := scan(append([]any{&id}, n.into()...)...)
+		if i, ok := index[id]; ok {
+			for s, k := range n.by() {
+				all[i].Counts[s] += k
+			}
+		}
+		return err
+	})
 	return all, db.fault(err)
 }
 
 // Deliveries returns an announcement's rows on broadcast accounts, in the order in which they were made.
 func (db *DB) Deliveries(ctx context.Context, id announce.ID) ([]announce.Delivery, error) {
-	rows, err := db.read().rows(ctx, `announcement = ? AND recipient = '' ORDER BY id`, string(id))
+	rows, err := db.read().rows(ctx, `announcement = ? ORDER BY id`, string(id))
 	all := make([]announce.Delivery, len(rows))
 	for i, h := range rows {
 		all[i] = h.Delivery
@@ -81,8 +97,12 @@ func (db *DB) Deliveries(ctx context.Context, id announce.ID) ([]announce.Delive
 	return all, db.fault(err)
 }
 
-// Delivery returns one row, a person's or not.
+// Delivery returns one row, or one letter.
 func (db *DB) Delivery(ctx context.Context, deliveryID string) (announce.Delivery, error) {
+	if plan, address, ok := ReadLetterKey(deliveryID); ok {
+		l, err := db.Letter(ctx, plan, address)
+		return l.Delivery, err
+	}
 	h, err := db.read().delivery(ctx, deliveryID, "")
 	return h.Delivery, db.fault(err)
 }
@@ -98,31 +118,34 @@ func (c conn) delivery(ctx context.Context, id, lock string) (held, error) {
 	return rows[0], nil
 }
 
-const countQuery = `SELECT state, COUNT(*) FROM deliveries WHERE announcement = ? AND account = ? GROUP BY state`
-
-// Counts tells how a personal account stands. ErrNotFound: the announcement has no plan there.
-func (db *DB) Counts(ctx context.Context, id announce.ID, account string) (Counts, error) {
-	n := Counts{By: map[announce.State]int{}}
-	var wanted, done int
+// Letter returns one letter, with the address as it is now.
+func (db *DB) Letter(ctx context.Context, plan, address int64) (Letter, error) {
 	c := db.read()
-	// Done is read first: once nobody is added, the counts that follow are complete.
-	found, err := c.one(ctx, `SELECT wanted, done FROM plans WHERE announcement = ? AND account = ?`, []any{string(id), account}, &wanted, &done)
-	if err != nil || !found {
-		if err == nil {
-			err = ErrNotFound
-		}
-		return n, db.fault(err)
+	all, err := c.letters(ctx, `WHERE l.plan = ? AND l.address = ?`, plan, address)
+	if err == nil && len(all) == 0 {
+		err = ErrNotFound
 	}
-	n.Done = wanted == 0 || done == 1
-	err = c.each(ctx, countQuery, []any{string(id), account}, func(scan func(...any) error) error {
-		var state announce.State
-		var k int
-		err := scan(&state, &k)
-		n.By[state] = k
-		n.Planned += k
-		return err
-	})
-	return n, db.fault(err)
+	if err != nil {
+		return Letter{}, db.fault(err)
+	}
+	l := *all[0]
+	_, err = c.one(ctx, `SELECT announcement, account FROM plans WHERE id = ?`, []any{plan}, &l.Announcement, &l.Account)
+	return l, db.fault(err)
+}
+
+// Counts tells how a personal account stands, whatever the number of letters. ErrNotFound: the announcement has no plan there.
+func (db *DB) Counts(ctx context.Context, id announce.ID, account string) (Counts, error) {
+	var n tally
+	var wanted, done int
+	var out Counts
+	found, err := db.read().one(ctx, `SELECT p.wanted, p.done, p.planned, `+sumTally+` FROM plans p LEFT JOIN tallies t ON t.plan = p.id
+		WHERE p.announcement = ? AND p.account = ? GROUP BY p.id, p.wanted, p.done, p.planned`,
+		[]any{string(id), account}, append([]any{&wanted, &done, &out.Planned}, n.into()...)...)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	out.By, out.Done = n.by(), wanted == 0 || done == 1
+	return out, db.fault(err)
 }
 
 // PersonalAccounts lists the personal accounts that an announcement goes or went to, by name.
@@ -151,10 +174,26 @@ func (db *DB) Totals(ctx context.Context) (by map[string]map[announce.State]int,
 		by[account][state] = n
 		return err
 	})
+	if err == nil {
+		err = c.each(ctx, `SELECT p.account, `+sumTally+` FROM plans p JOIN tallies t ON t.plan = p.id GROUP BY p.account`, nil, func(scan func(...any) error) error {
+			var account string
+			var n tally
+			err := scan(append([]any{&account}, n.into()...)...)
+			if by[account] == nil {
+				by[account] = map[announce.State]int{}
+			}
+			for s, k := range n.by() {
+				by[account][s] += k
+			}
+			return err
+		})
+	}
 	if err != nil {
 		return nil, time.Time{}, db.fault(err)
 	}
 	var oldest int64
-	_, err = c.one(ctx, `SELECT COALESCE(MIN(due), 0) FROM deliveries WHERE due IS NOT NULL`, nil, &oldest)
+	_, err = c.one(ctx, `SELECT COALESCE(MIN(due), 0) FROM (SELECT MIN(due) AS due FROM deliveries WHERE due IS NOT NULL
+		UNION ALL SELECT MIN(p.next) FROM plans p WHERE p.open = 1 AND `+planBusy+`
+		UNION ALL SELECT MIN(`+planLapse+`) FROM plans p WHERE p.open = 1 UNION ALL SELECT MIN(`+planLater+`) FROM plans p WHERE p.open = 1) work`, nil, &oldest)
 	return by, at(oldest), db.fault(err)
 }

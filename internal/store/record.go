@@ -66,6 +66,9 @@ func (db *DB) Renew(ctx context.Context, deliveryID string, fence int64, lease t
 // SettleByPerson lets change decide over a delivery that no worker holds. ErrFenced: one does. change may be called
 // more than once; what it returns for what should be is not looked at.
 func (db *DB) SettleByPerson(ctx context.Context, deliveryID string, change func(announce.Delivery) (announce.Delivery, error), actor string) (announce.Delivery, error) {
+	if plan, address, ok := ReadLetterKey(deliveryID); ok {
+		return db.settleLetter(ctx, plan, address, change, actor)
+	}
 	var settled announce.Delivery
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		h, err := t.delivery(ctx, deliveryID, t.lock("FOR UPDATE"))
@@ -90,15 +93,21 @@ func (db *DB) SettleByPerson(ctx context.Context, deliveryID string, change func
 }
 
 // Skip lets every delivery of the pair rest at Skipped that has yet to be published and is not being called, and ends
-// its plan. For announcements that came too late; an amendment wakes them. It returns how many deliveries it let rest.
-func (db *DB) Skip(ctx context.Context, account string, id announce.ID, fault, actor string) (int, error) {
-	var skipped int
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		skipped = 0
-		if _, err := t.exec(ctx, `UPDATE plans SET wanted = 0 WHERE announcement = ? AND account = ?`, string(id), account); err != nil {
+// its plan. For announcements that came too late; an amendment wakes them.
+func (db *DB) Skip(ctx context.Context, account string, id announce.ID, fault, actor string) error {
+	return db.hold(ctx, func(ctx context.Context, t *tx) error {
+		p, planned, err := t.planOf(ctx, id, account)
+		if err != nil {
 			return err
 		}
-		rows, err := t.rows(ctx, `announcement = ? AND account = ? AND recipient = '' AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE"), string(id), account)
+		if planned {
+			if !p.wanted {
+				return nil
+			}
+			t.log(Event{Actor: actor, What: "skipped", Announcement: id, Account: account, Detail: fault})
+			return t.turn(ctx, id, account, turn{how: "skipped", fault: fault, at: t.now})
+		}
+		rows, err := t.rows(ctx, `announcement = ? AND account = ? AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE"), string(id), account)
 		if err != nil {
 			return err
 		}
@@ -110,12 +119,6 @@ func (db *DB) Skip(ctx context.Context, account string, id announce.ID, fault, a
 			}
 			t.changed(before, h.Delivery, actor)
 		}
-		n, err := t.exec(ctx, `UPDATE deliveries SET rest = 'skipped', fault = ?
-			WHERE announcement = ? AND account = ? AND recipient <> '' AND todo = 'publish'`, clean(fault), string(id), account)
-		if skipped = len(rows) + int(n); err == nil && n > 0 {
-			t.log(Event{Actor: actor, What: "skipped", Announcement: id, Account: account, Detail: fault})
-		}
-		return err
+		return nil
 	})
-	return skipped, err
 }

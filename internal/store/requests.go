@@ -109,7 +109,7 @@ func (t *tx) ask(ctx context.Context, key []byte, j Joining) (int64, Asking, err
 	if err := t.agree(ctx, id, j.Deed); err != nil || became != Owed {
 		return id, became, err
 	}
-	return id, became, t.count(ctx, "confirmation", "")
+	return id, became, t.noteRequest(ctx, "confirmation", "")
 }
 
 // owable is the condition on which a stranger's request may change what is on record of an address.
@@ -151,14 +151,14 @@ func (t *tx) within(ctx context.Context, key []byte, who string, j Joining) (Ask
 			became = limit.over
 		}
 	}
-	if err := t.count(ctx, "network", network); err != nil || became != Owed {
+	if err := t.noteRequest(ctx, "network", network); err != nil || became != Owed {
 		return became, err
 	}
-	return became, t.count(ctx, "address", who)
+	return became, t.noteRequest(ctx, "address", who)
 }
 
-// count notes a request, at a moment of its own.
-func (t *tx) count(ctx context.Context, what, who string) error {
+// noteRequest counts a request, at a moment of its own.
+func (t *tx) noteRequest(ctx context.Context, what, who string) error {
 	var last int64
 	if _, err := t.one(ctx, `SELECT COALESCE(MAX(at), 0) FROM requests WHERE what = ? AND who = ?`, []any{what, who}, &last); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (db *DB) AskAgain(ctx context.Context, id int64, d Deed, most Limits) (beca
 		if _, err := t.exec(ctx, `UPDATE addresses SET owed = ?, owed_at = ? WHERE id = ?`, owed, us(t.now), id); err != nil {
 			return err
 		}
-		return t.count(ctx, "confirmation", "")
+		return t.noteRequest(ctx, "confirmation", "")
 	})
 	return became, err
 }

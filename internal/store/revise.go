@@ -26,8 +26,7 @@ func (t *tx) current(ctx context.Context, id announce.ID, expected int) (retract
 
 // Revise brings an announcement from revision expected to s.Announcement.Rev. *StaleError when expected is not
 // current, ErrRetracted after a retraction. A post that can be seen takes Rest and Fault from its row in s; one that
-// cannot is published in its new form. A person's row takes them from the row of its account in s without To, when
-// there is one. Accounts that are not in s are no longer wanted.
+// cannot is published in its new form. A letter takes them from the row of its account in s, when there is one. Accounts that are not in s are no longer wanted.
 func (db *DB) Revise(ctx context.Context, expected int, s Submission) error {
 	if s.Announcement.Rev <= expected {
 		return fmt.Errorf("revision %d does not follow %d", s.Announcement.Rev, expected)
@@ -36,7 +35,7 @@ func (db *DB) Revise(ctx context.Context, expected int, s Submission) error {
 	if err != nil {
 		return err
 	}
-	return db.write(ctx, func(ctx context.Context, t *tx) error {
+	return db.hold(ctx, func(ctx context.Context, t *tx) error {
 		retracted, err := t.current(ctx, s.Announcement.ID, expected)
 		if err != nil {
 			return err
@@ -103,17 +102,12 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 		if first.IsZero() {
 			first = p.Next
 		}
-		var template announce.Delivery
-		if i := slices.IndexFunc(s.Deliveries, func(d announce.Delivery) bool { return d.Account == p.Account && d.To == "" }); i >= 0 {
-			template = s.Deliveries[i]
+		var example announce.Delivery
+		if i := slices.IndexFunc(s.Deliveries, func(d announce.Delivery) bool { return d.Account == p.Account }); i >= 0 {
+			example = s.Deliveries[i]
 		}
-		if _, err := t.exec(ctx, `UPDATE deliveries SET wanted = 1, rev = ?, attempts = 0, looks = 0,
-			rest = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END,
-			fault = CASE WHEN calling <> '' THEN fault WHEN shown > 0 THEN ? ELSE '' END,
-			first_due = CASE WHEN first_due > ? THEN ? ELSE first_due END,
-			next = CASE WHEN calling = '' OR lease_until > 0 THEN ? ELSE next END
-			WHERE announcement = ? AND account = ? AND recipient <> ''`,
-			a.Rev, string(template.Rest), clean(template.Fault), us(a.Updated), us(first), us(p.Next), string(a.ID), p.Account); err != nil {
+		u := turn{how: "revised", rest: string(example.Rest), fault: example.Fault, first: first, next: p.Next, at: a.Updated}
+		if err := t.turn(ctx, a.ID, p.Account, u); err != nil {
 			return err
 		}
 	}
@@ -122,7 +116,7 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 
 func (t *tx) reviseBroadcast(ctx context.Context, s Submission) error {
 	a := s.Announcement
-	rows, err := t.rows(ctx, `announcement = ? AND recipient = '' ORDER BY id`+t.lock("FOR UPDATE"), string(a.ID))
+	rows, err := t.rows(ctx, `announcement = ? ORDER BY id`+t.lock("FOR UPDATE"), string(a.ID))
 	if err != nil {
 		return err
 	}
@@ -173,7 +167,7 @@ func match(rows []held, s Submission) (wanted []*announce.Delivery, fresh []held
 	for i := range s.Deliveries {
 		d := &s.Deliveries[i]
 		if slices.ContainsFunc(s.Plans, func(p Plan) bool { return p.Account == d.Account }) {
-			continue // it is the example for the rows of persons
+			continue // it is the example for letters
 		}
 		if !find(d, func(h announce.Delivery) bool { return h.Language == d.Language }) {
 			open = append(open, i)
@@ -230,27 +224,17 @@ func (h *held) unwant(cannot string, now time.Time) {
 
 // unwantPlan is unwant for everybody of a personal account, those not yet planned included.
 func (t *tx) unwantPlan(ctx context.Context, id announce.ID, account, cannot string, now time.Time) error {
-	if _, err := t.exec(ctx, `UPDATE plans SET wanted = 0 WHERE announcement = ? AND account = ?`, string(id), account); err != nil {
-		return err
-	}
 	rest := announce.Moving
 	if cannot != "" {
 		rest = announce.Cannot
 	}
-	_, err := t.exec(ctx, `UPDATE deliveries SET wanted = 0,
-		rest = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN rest WHEN shown = 0 THEN '' ELSE ? END,
-		fault = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN fault WHEN shown = 0 THEN '' ELSE ? END,
-		attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END,
-		next = CASE WHEN calling <> '' AND lease_until = 0 THEN next ELSE ? END
-		WHERE announcement = ? AND account = ? AND recipient <> '' AND (wanted = 1 OR shown > 0)`,
-		string(rest), clean(cannot), us(now), string(id), account)
-	return err
+	return t.turn(ctx, id, account, turn{how: "unwanted", rest: string(rest), fault: cannot, at: now})
 }
 
 // Withdraw makes nothing of an announcement wanted any more: what was not published never is, what can be seen is
 // retracted. cannot holds, by account, what to tell a person where a shown post cannot be retracted. It may be repeated.
 func (db *DB) Withdraw(ctx context.Context, id announce.ID, expected int, actor string, cannot map[string]string, when time.Time) error {
-	return db.write(ctx, func(ctx context.Context, t *tx) error {
+	return db.hold(ctx, func(ctx context.Context, t *tx) error {
 		retracted, err := t.current(ctx, id, expected)
 		if err != nil || retracted {
 			return err
@@ -267,7 +251,7 @@ func (db *DB) Withdraw(ctx context.Context, id announce.ID, expected int, actor 
 				return err
 			}
 		}
-		rows, err := t.rows(ctx, `announcement = ? AND recipient = '' ORDER BY id`+t.lock("FOR UPDATE"), string(id))
+		rows, err := t.rows(ctx, `announcement = ? ORDER BY id`+t.lock("FOR UPDATE"), string(id))
 		if err != nil {
 			return err
 		}

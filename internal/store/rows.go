@@ -7,23 +7,22 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-const deliveryColumns = `id, announcement, account, recipient, language, part, wanted, rev, shown, receipt_id, receipt_url, receipt_at,
+const deliveryColumns = `id, announcement, account, language, part, wanted, rev, shown, receipt_id, receipt_url, receipt_at,
 	calling, call_rev, began, attempts, looks, repeats, first_due, next, rest, fault`
 
-const heldColumns = deliveryColumns + `, COALESCE(subscriber, 0), fence, lease_until, owner`
+const heldColumns = deliveryColumns + `, fence, lease_until, owner`
 
-// held is a delivery as it is stored: with who is told and who works on it.
+// held is a delivery as it is stored: with who works on it.
 type held struct {
 	announce.Delivery
-	subscriber   int64  // 0: a broadcast account
 	fence, lease int64  // lease is 0 when nobody has one
 	owner        string // who has it
 }
 
 func scanHeld(scan func(...any) error) (h held, err error) {
 	var wanted, receipt, began, first, next int64
-	err = scan(&h.ID, &h.Announcement, &h.Account, &h.To, &h.Language, &h.Part, &wanted, &h.Rev, &h.Shown, &h.Receipt.ID, &h.Receipt.URL, &receipt,
-		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &first, &next, &h.Rest, &h.Fault, &h.subscriber, &h.fence, &h.lease, &h.owner)
+	err = scan(&h.ID, &h.Announcement, &h.Account, &h.Language, &h.Part, &wanted, &h.Rev, &h.Shown, &h.Receipt.ID, &h.Receipt.URL, &receipt,
+		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &first, &next, &h.Rest, &h.Fault, &h.fence, &h.lease, &h.owner)
 	h.Wanted, h.Receipt.At, h.Began, h.First, h.Next = wanted == 1, at(receipt), at(began), at(first), at(next)
 	return h, err
 }
@@ -49,15 +48,11 @@ func (t *tx) insert(ctx context.Context, all []held) (int64, error) {
 		if h.First.IsZero() {
 			h.First = h.Next
 		}
-		var subscriber any
-		if h.subscriber != 0 {
-			subscriber = h.subscriber
-		}
-		rows[i] = []any{h.ID, string(h.Announcement), h.Account, h.To, string(h.Language), h.Part, flag(h.Wanted), h.Rev, h.Shown,
+		rows[i] = []any{h.ID, string(h.Announcement), h.Account, string(h.Language), h.Part, flag(h.Wanted), h.Rev, h.Shown,
 			clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats,
-			us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), subscriber}
+			us(h.First), us(h.Next), string(h.Rest), clean(h.Fault)}
 	}
-	return t.many(ctx, `INSERT INTO deliveries (`+deliveryColumns+`, subscriber)`, rows, ` ON CONFLICT DO NOTHING`)
+	return t.many(ctx, `INSERT INTO deliveries (`+deliveryColumns+`)`, rows, ` ON CONFLICT DO NOTHING`)
 }
 
 // insertAll adds deliveries none of which may be there already.
@@ -85,9 +80,9 @@ func (t *tx) putShould(ctx context.Context, h held) error {
 	return err
 }
 
-// changed logs a broadcast delivery whose state or fault is another than before.
+// changed logs a delivery whose state or fault is another than before.
 func (t *tx) changed(before, after announce.Delivery, actor string) {
-	if after.To != "" || before.State() == after.State() && before.Fault == after.Fault && before.Shown == after.Shown {
+	if before.State() == after.State() && before.Fault == after.Fault && before.Shown == after.Shown {
 		return
 	}
 	t.log(Event{Actor: actor, What: "delivery", Announcement: after.Announcement, Delivery: after.ID, Account: after.Account,

@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
-
-	"github.com/crieur/crieur/internal/announce"
 )
 
 // written is a revision encoded for storing.
@@ -109,8 +107,8 @@ func (db *DB) Save(ctx context.Context, s Submission) (replay []byte, replayed b
 
 func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	a := s.Announcement
-	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, created_at, updated_at) VALUES (?, ?, ?, ?)`,
-		string(a.ID), a.Rev, us(a.Created), us(a.Updated)); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, created_at, updated_at) VALUES (?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, flag(a.Kind.Listed()), us(a.Created), us(a.Updated)); err != nil {
 		return err
 	}
 	if err := t.putRevision(ctx, s, w); err != nil {
@@ -139,22 +137,6 @@ func (t *tx) save(ctx context.Context, s Submission, w written) error {
 // account makes an account known, so that it can be paused, stopped and listed.
 func (t *tx) account(ctx context.Context, account string) error {
 	_, err := t.exec(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, account)
-	return err
-}
-
-// putPlan adds a plan, or brings it to a's revision; how far it came is kept, and so is its First once it has begun.
-func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error {
-	if err := t.account(ctx, p.Account); err != nil {
-		return err
-	}
-	first := p.First
-	if first.IsZero() {
-		first = p.Next
-	}
-	_, err := t.exec(ctx, `INSERT INTO plans (announcement, account, rev, first_due, next) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (announcement, account) DO UPDATE SET rev = excluded.rev, wanted = 1, next = excluded.next,
-			first_due = CASE WHEN plans.started = 1 THEN plans.first_due ELSE excluded.first_due END`,
-		string(a.ID), p.Account, a.Rev, us(first), us(p.Next))
 	return err
 }
 

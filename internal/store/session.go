@@ -80,9 +80,12 @@ func (c conn) many(ctx context.Context, head string, rows [][]any, tail string) 
 // tx is one change. All of it commits, or nothing.
 type tx struct {
 	conn
-	db     *DB
-	now    time.Time // when it began
-	events []Event   // written last
+	db      *DB
+	now     time.Time        // when it began
+	tallies map[int64]*tally // of letters, by plan; written before events
+	lane    int64            // where they are written
+	gated   bool             // Postgres: the gate is held
+	events  []Event          // written last
 }
 
 // lock makes rows that are read stay as they are until the change commits. SQLite has one writer at a time anyway.
@@ -95,7 +98,7 @@ func (t *tx) lock(how string) string {
 
 // advisory takes a lock of Postgres that ends with the change. On SQLite there is one writer at a time anyway.
 func (t *tx) advisory(ctx context.Context, key int64, shared bool) error {
-	if !t.db.postgres() {
+	if !t.db.postgres() || key == lockGate && t.gated {
 		return nil
 	}
 	query := `SELECT pg_advisory_xact_lock(?)`
@@ -108,15 +111,19 @@ func (t *tx) advisory(ctx context.Context, key int64, shared bool) error {
 
 // run does fn, then writes the events it left. A panic in fn is an error, so that it costs nobody else's change.
 func (t *tx) run(ctx context.Context, fn func(context.Context, *tx) error) (err error) {
+	if err := t.guarded(func() error { return fn(ctx, t) }); err != nil {
+		return err
+	}
+	return t.flush(ctx)
+}
+
+func (t *tx) guarded(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(p)
 		}
 	}()
-	if err := fn(ctx, t); err != nil {
-		return err
-	}
-	return t.flush(ctx)
+	return fn()
 }
 
 // prepared keeps one prepared statement per text. database/sql prepares it on each connection once.

@@ -36,6 +36,7 @@ type DB struct {
 	lock   *os.File  // nil without Dir
 	pool   *sql.DB   // reads; on Postgres writes too
 	group  *group    // SQLite's writer; nil on Postgres
+	lanes  *lanes    // Postgres' writers of letters; nil on SQLite
 	stmts  *prepared // SQLite's prepared reads; nil on Postgres
 	marks  marks     // Postgres' placeholders
 	packs  packs     // frozen messages, decoded
@@ -103,6 +104,9 @@ func (db *DB) close() error {
 	if db.stop != nil {
 		db.stop()
 		<-db.done
+	}
+	if db.lanes != nil {
+		db.lanes.close()
 	}
 	if db.group != nil {
 		errs = append(errs, db.group.close())

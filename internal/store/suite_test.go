@@ -227,6 +227,72 @@ func publish(t testing.TB, db *DB, account string, id announce.ID) announce.Deli
 	return d
 }
 
+// lease takes up to n letters for the worker.
+func lease(t testing.TB, db *DB, id announce.ID, n int) Batch {
+	t.Helper()
+	b, err := db.Lease(t.Context(), "email", id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: n})
+	must(t, err)
+	return b
+}
+
+// write leases one letter and begins it.
+func write(t testing.TB, db *DB, id announce.ID) *Letter {
+	t.Helper()
+	b := lease(t, db, id, 1)
+	if len(b.Letters) != 1 {
+		t.Fatalf("%d letters are due", len(b.Letters))
+	}
+	if began, _, err := db.Advance(t.Context(), nil, b.Letters[0]); began != Begun || err != nil {
+		t.Fatalf("%v %v: %+v", began, err, b.Letters[0])
+	}
+	return b.Letters[0]
+}
+
+// idle checks that no letter is due.
+func idle(t testing.TB, db *DB, id announce.ID) {
+	t.Helper()
+	if b := lease(t, db, id, 1); len(b.Letters) > 0 {
+		t.Fatalf("leased %+v; want nothing", b.Letters[0])
+	}
+}
+
+// arrived is a letter whose call succeeded.
+func arrived(l *Letter, now time.Time) *Ended {
+	d := l.Delivery
+	d.Calling, d.CallRev, d.Began, d.Attempts, d.Looks, d.Fault = announce.Nothing, 0, time.Time{}, 0, 0, ""
+	d.Shown, d.Receipt = l.CallRev, announce.Receipt{ID: "r-" + d.ID, At: now}
+	if l.Calling == announce.Retract {
+		d.Shown, d.Receipt = 0, announce.Receipt{}
+	}
+	return &Ended{Letter: l, Delivery: d}
+}
+
+// refused is a letter whose call ended otherwise.
+func refused(l *Letter, change func(*announce.Delivery)) *Ended {
+	d := l.Delivery
+	d.Calling, d.CallRev, d.Began = announce.Nothing, 0, time.Time{}
+	change(&d)
+	return &Ended{Letter: l, Delivery: d}
+}
+
+// end records how a letter ended and gives its lease back.
+func end(t testing.TB, db *DB, e *Ended) {
+	t.Helper()
+	_, fenced, err := db.Advance(t.Context(), e, nil)
+	if must(t, err); fenced {
+		t.Fatalf("fenced: %+v", e)
+	}
+	must(t, db.GiveBack(t.Context(), e.Letter.batch))
+}
+
+// deliver writes one letter and sends it.
+func deliver(t testing.TB, db *DB, id announce.ID) *Letter {
+	t.Helper()
+	l := write(t, db, id)
+	end(t, db, arrived(l, db.Now()))
+	return l
+}
+
 func delivery(t testing.TB, db *DB, id string) announce.Delivery {
 	t.Helper()
 	d, err := db.Delivery(t.Context(), id)
@@ -296,7 +362,7 @@ func add(t testing.TB, db *DB, n int) {
 	}
 }
 
-func plan(t testing.TB, db *DB, page int) (planned int) {
+func planAll(t testing.TB, db *DB, page int) (planned int) {
 	t.Helper()
 	for {
 		done, n, err := db.Plan(t.Context(), page)
@@ -319,7 +385,23 @@ func balanced(t testing.TB, db *DB, id announce.ID, account string) Counts {
 	if sum != n.Planned {
 		t.Fatalf("%v sums to %d, not to %d", n.By, sum, n.Planned)
 	}
+	if wrong, err := db.Recount(t.Context(), id); wrong != 0 || err != nil {
+		t.Fatalf("%d letters are counted wrong: %v", wrong, err)
+	}
+	lost(t, db)
 	return n
+}
+
+// lost checks that every letter with something to do is where it is looked for: behind the last range, fresh in a lease,
+// or for later.
+func lost(t testing.TB, db *DB) {
+	t.Helper()
+	var n int
+	_, err := db.read().one(t.Context(), `SELECT COUNT(*) FROM (SELECT *, `+letterTodo+` AS todo FROM letters) l JOIN plans p ON p.id = l.plan WHERE l.todo <> '' AND l.address <= p.leased AND l.next <= l.first_due
+		AND (p.turn = '' OR l.address <= p.turned) AND NOT EXISTS (SELECT 1 FROM leases s WHERE s.plan = l.plan AND s.later = 0 AND s.first <= l.address AND s.last >= l.address)`, nil, &n)
+	if must(t, err); n > 0 {
+		t.Fatalf("%d letters would never be looked at again", n)
+	}
 }
 
 // raw runs SQL that the package itself never runs.

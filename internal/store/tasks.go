@@ -11,7 +11,7 @@ import (
 
 // Tasks lists the deliveries on broadcast accounts that wait for a person, those of the newest announcements first.
 func (db *DB) Tasks(ctx context.Context, limit int) ([]announce.Delivery, error) {
-	held, err := db.read().rows(ctx, `recipient = '' AND rest IN ('failed', 'person', 'cannot') ORDER BY announcement DESC, account, part LIMIT ?`, limit)
+	held, err := db.read().rows(ctx, `rest IN ('failed', 'person', 'cannot') ORDER BY announcement DESC, account, part LIMIT ?`, limit)
 	var out []announce.Delivery
 	for _, h := range held {
 		out = append(out, h.Delivery)
@@ -25,7 +25,7 @@ func (db *DB) Taken(ctx context.Context, d announce.Delivery, receiptID string) 
 		return false, nil
 	}
 	var one int
-	found, err := db.read().one(ctx, `SELECT 1 FROM deliveries WHERE account = ? AND receipt_id = ? AND recipient = '' AND receipt_id <> '' AND id <> ? LIMIT 1`,
+	found, err := db.read().one(ctx, `SELECT 1 FROM deliveries WHERE account = ? AND receipt_id = ? AND receipt_id <> '' AND id <> ? LIMIT 1`,
 		[]any{d.Account, clean(receiptID), d.ID}, &one)
 	return found, db.fault(err)
 }

@@ -25,7 +25,7 @@ type Payload struct {
 	Message  announce.Message
 }
 
-// Plan is the intention to tell every subscriber over one personal account. Subscribers are enumerated from Next on.
+// Plan is the intention to write to people over one personal account, from Next on. Who they are, the announcement says.
 type Plan struct {
 	Account string
 	First   time.Time // the Date of the messages; zero: Next
@@ -76,8 +76,7 @@ type ClaimOptions struct {
 type Claim struct {
 	Delivery announce.Delivery // as after claiming
 	Verb     announce.Verb     // what to do
-	Message  announce.Message  // of revision Delivery.CallRev, with Key, Date and To; for Retract it may have no text
-	Address  int64             // of the person's address; 0: a broadcast account
+	Message  announce.Message  // of revision Delivery.CallRev, with Key and Date; for Retract it may have no text
 	Fence    int64             // for Record and Renew
 	Wait     time.Duration     // nothing was claimed, only because the account must wait so long
 }

@@ -29,9 +29,12 @@ CREATE TABLE announcements (
 	id         TEXT PRIMARY KEY NOT NULL,
 	rev        BIGINT NOT NULL,
 	retracted  BIGINT NOT NULL DEFAULT 0,
+	listed     BIGINT NOT NULL DEFAULT 1, -- 0: nobody announced it (a notice, a letter to one person)
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
 );
+
+CREATE INDEX announcements_listed ON announcements (id) WHERE listed = 1;
 
 CREATE TABLE revisions (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),
@@ -67,30 +70,99 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_expires ON idempotency (expires);
 
+-- A plan is the intention to write to an audience over one personal account.
 CREATE TABLE plans (
-	announcement TEXT    NOT NULL REFERENCES announcements (id),
-	account      TEXT    NOT NULL,
+	id           BIGINT PRIMARY KEY, -- made by chance, so that letters of different servers never have the same key
+	announcement TEXT   NOT NULL REFERENCES announcements (id),
+	account      TEXT   NOT NULL,
+	open         BIGINT NOT NULL DEFAULT 1, -- something may be left to do
 	rev          BIGINT NOT NULL,
+	wanted       BIGINT NOT NULL DEFAULT 1,
 	first_due    BIGINT NOT NULL,
 	next         BIGINT NOT NULL,
-	wanted       BIGINT NOT NULL DEFAULT 1,
-	done         BIGINT NOT NULL DEFAULT 0, -- every subscriber up to last_id has a row
+	kind         TEXT   NOT NULL, -- of the announcement
+	language     TEXT   NOT NULL, -- of whoever chose none
+	zone         TEXT   NOT NULL, -- of whoever chose none
+	topics       TEXT   NOT NULL, -- JSON; []: none were named
+	languages    TEXT   NOT NULL, -- JSON; []: whatever the language
+	only_to      BIGINT NOT NULL, -- the one address that is written to; 0: an audience
 	started      BIGINT NOT NULL DEFAULT 0, -- last_id is set
-	position     BIGINT NOT NULL DEFAULT 0, -- subscribers up to this one have a row
+	done         BIGINT NOT NULL DEFAULT 0, -- everybody up to last_id has a letter
+	position     BIGINT NOT NULL DEFAULT 0, -- whoever gets one has a letter, up to this address
 	last_id      BIGINT NOT NULL DEFAULT 0,
 	planned      BIGINT NOT NULL DEFAULT 0,
-	PRIMARY KEY (announcement, account)
+	leased       BIGINT NOT NULL DEFAULT 0, -- letters up to this address were leased once
+	fence        BIGINT NOT NULL DEFAULT 0, -- of the last lease
+	turn         TEXT   NOT NULL DEFAULT '', -- what letters are being told: revised, unwanted or skipped
+	turned       BIGINT NOT NULL DEFAULT 0, -- letters up to this address were told
+	turn_rest    TEXT   NOT NULL DEFAULT '', -- of what can be seen
+	turn_fault   TEXT   NOT NULL DEFAULT '',
+	turn_first   BIGINT NOT NULL DEFAULT 0,
+	turn_next    BIGINT NOT NULL DEFAULT 0,
+	turn_at      BIGINT NOT NULL DEFAULT 0
 );
-CREATE INDEX plans_account ON plans (account);
-CREATE INDEX plans_due ON plans (next) WHERE wanted = 1 AND done = 0;
+CREATE UNIQUE INDEX plans_announcement ON plans (announcement, account);
+CREATE INDEX plans_open ON plans (account, next) WHERE open = 1;
+
+-- A letter is what one address gets by a plan. Who works on it: whoever leased it. What is still to be done for a letter
+-- is found in one of three ways, each of which another letter cannot be found in: it lies behind plans.leased; it is
+-- fresh (next <= first_due) within a lease; or it is for later (next > first_due). Whatever is done has next = first_due.
+CREATE TABLE letters (
+	plan        BIGINT NOT NULL,
+	address     BIGINT NOT NULL,
+	language    TEXT   NOT NULL,
+	wanted      BIGINT NOT NULL,
+	rev         BIGINT NOT NULL,
+	shown       BIGINT NOT NULL DEFAULT 0,
+	calling     TEXT   NOT NULL DEFAULT '',
+	call_rev    BIGINT NOT NULL DEFAULT 0,
+	began       BIGINT NOT NULL DEFAULT 0,
+	attempts    BIGINT NOT NULL DEFAULT 0,
+	looks       BIGINT NOT NULL DEFAULT 0,
+	repeats     BIGINT NOT NULL DEFAULT 0,
+	first_due   BIGINT NOT NULL,
+	next        BIGINT NOT NULL,
+	rest        TEXT   NOT NULL DEFAULT '',
+	fault       TEXT   NOT NULL DEFAULT '',
+	receipt_id  TEXT   NOT NULL DEFAULT '',
+	receipt_url TEXT   NOT NULL DEFAULT '',
+	receipt_at  BIGINT NOT NULL DEFAULT 0,
+	PRIMARY KEY (plan, address)
+) WITH (fillfactor = 70);
+-- No index holds what the beginning or the success of a first call changes.
+CREATE INDEX letters_later ON letters (plan, next) WHERE next > first_due;
+
+-- A lease keeps the letters from first to last for one worker: the fresh ones, or one letter that is for later.
+CREATE TABLE leases (
+	plan        BIGINT NOT NULL,
+	later       BIGINT NOT NULL,
+	first       BIGINT NOT NULL,
+	last        BIGINT NOT NULL,
+	fence       BIGINT NOT NULL, -- all that was leased at once has the same
+	owner       TEXT   NOT NULL,
+	lease_until BIGINT NOT NULL,
+	PRIMARY KEY (plan, later, first)
+);
+
+-- How many letters of a plan are in each state: the sum over all lanes. Who writes at once uses lanes of their own.
+CREATE TABLE tallies (
+	plan      BIGINT NOT NULL,
+	lane      BIGINT NOT NULL,
+	waiting   BIGINT NOT NULL DEFAULT 0,
+	calling   BIGINT NOT NULL DEFAULT 0,
+	published BIGINT NOT NULL DEFAULT 0,
+	failed    BIGINT NOT NULL DEFAULT 0,
+	unknown   BIGINT NOT NULL DEFAULT 0,
+	retracted BIGINT NOT NULL DEFAULT 0,
+	skipped   BIGINT NOT NULL DEFAULT 0,
+	PRIMARY KEY (plan, lane)
+);
 
 -- todo, state and due follow announce.Delivery; a test compares every combination.
 CREATE TABLE deliveries (
 	id           TEXT PRIMARY KEY NOT NULL,
 	announcement TEXT    NOT NULL REFERENCES announcements (id),
 	account      TEXT    NOT NULL,
-	recipient    TEXT    NOT NULL,
-	subscriber   BIGINT, -- of addresses
 	language     TEXT    NOT NULL,
 	part         BIGINT NOT NULL,
 	wanted       BIGINT NOT NULL,
@@ -134,13 +206,12 @@ CREATE TABLE deliveries (
 		WHEN lease_until > 0 THEN lease_until
 		ELSE next END) STORED
 );
-CREATE UNIQUE INDEX deliveries_broadcast ON deliveries (announcement, account, language, part) WHERE recipient = '';
-CREATE UNIQUE INDEX deliveries_personal ON deliveries (announcement, account, subscriber, part) WHERE recipient <> '';
+CREATE UNIQUE INDEX deliveries_place ON deliveries (announcement, account, language, part);
 CREATE INDEX deliveries_state ON deliveries (announcement, account, state);
 CREATE INDEX deliveries_due ON deliveries (account, announcement, due) WHERE due IS NOT NULL;
-CREATE INDEX deliveries_broadcast_due ON deliveries (account, due) WHERE due IS NOT NULL AND recipient = '';
-CREATE INDEX deliveries_tasks ON deliveries (announcement) WHERE recipient = '' AND rest IN ('failed', 'person', 'cannot');
-CREATE INDEX deliveries_posts ON deliveries (account, receipt_id) WHERE recipient = '' AND receipt_id <> '';
+CREATE INDEX deliveries_account_due ON deliveries (account, due) WHERE due IS NOT NULL;
+CREATE INDEX deliveries_tasks ON deliveries (announcement) WHERE rest IN ('failed', 'person', 'cannot');
+CREATE INDEX deliveries_posts ON deliveries (account, receipt_id) WHERE receipt_id <> '';
 
 -- What posts cost, in micro-dollars, by account and calendar month (UTC).
 CREATE TABLE spending (

@@ -1,0 +1,380 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// Ended is how a letter's call ended.
+type Ended struct {
+	Letter   *Letter           // as it was begun
+	Delivery announce.Delivery // everything but what should be is taken from it
+	Gone     bool              // the address was said not to exist
+	Status   string            // what was answered
+}
+
+// Beginning is what became of the wish to begin a letter.
+type Beginning int
+
+// What becomes of it.
+const (
+	Passed Beginning = iota // nothing is to be done about it now, or not by this worker
+	Begun                   // its call is on record as begun
+	Held                    // the account may not be called now
+	Paced                   // the account's pace allows it a little later
+)
+
+// Advance puts on record how a letter ended (nil: none did) and, in the same change or after it, that another begins (nil:
+// none does). A letter that began carries the revision, the address and the name to use. It begins only while its lease
+// lasts, the account may be called, the person wants to be written to and the plan stands; what was decided before the
+// change is durable is seen by it. fenced: somebody else took over the letter that ended, and nothing of it was written.
+func (db *DB) Advance(ctx context.Context, ended *Ended, next *Letter) (began Beginning, fenced bool, err error) {
+	a := &advance{ended: ended, next: next}
+	if db.postgres() {
+		err = db.lanes.do(ctx, a)
+	} else {
+		err = db.group.advance(ctx, a)
+	}
+	if err != nil {
+		return Passed, false, db.fault(err)
+	}
+	return a.began, a.fenced, nil
+}
+
+// advance is one Advance on its way.
+type advance struct {
+	ended  *Ended
+	next   *Letter
+	began  Beginning
+	fenced bool
+}
+
+// round is what several advances in one change have in common: read once.
+type round struct {
+	t      *tx
+	gates  map[string]bool
+	plans  map[int64]*plan
+	leases map[[2]int64]bool
+}
+
+func newRound(t *tx) *round {
+	return &round{t: t, gates: map[string]bool{}, plans: map[int64]*plan{}, leases: map[[2]int64]bool{}}
+}
+
+// open reports whether an account may be called.
+func (r *round) open(ctx context.Context, account string) (bool, error) {
+	if open, ok := r.gates[account]; ok {
+		return open, nil
+	}
+	paused, _, open, err := r.t.open(ctx, account)
+	open = open && !paused.After(r.t.now)
+	r.gates[account] = open
+	return open, err
+}
+
+// plan reads a plan. It stays as it is until the change commits: whatever turns a plan shuts the gate.
+func (r *round) plan(ctx context.Context, id int64) (*plan, error) {
+	if p := r.plans[id]; p != nil {
+		return p, nil
+	}
+	all, err := r.t.plans(ctx, `id = ?`, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, ErrNotFound
+	}
+	r.plans[id] = &all[0]
+	return &all[0], nil
+}
+
+// ours reports whether a batch's lease is still its worker's.
+func (r *round) ours(ctx context.Context, b *Batch) (bool, error) {
+	k := [2]int64{b.plan, b.fence}
+	if ours, ok := r.leases[k]; ok {
+		return ours, nil
+	}
+	var one int
+	ours, err := r.t.one(ctx, `SELECT 1 FROM leases WHERE plan = ? AND fence = ? AND owner <> '' LIMIT 1`+r.t.lock("FOR SHARE"), []any{b.plan, b.fence}, &one)
+	r.leases[k] = ours
+	return ours, err
+}
+
+// advance is Advance for one of the round.
+func (r *round) advance(ctx context.Context, a *advance) error {
+	a.began, a.fenced = Passed, false
+	if a.ended != nil {
+		if err := r.end(ctx, a); err != nil {
+			return err
+		}
+	}
+	if a.next == nil {
+		return nil
+	}
+	may, p, err := r.mayBegin(ctx, a)
+	if err != nil || !may {
+		return err
+	}
+	return r.begin(ctx, a, p)
+}
+
+// mayBegin reports whether the lease lasts and the account may be called, and finds the plan.
+func (r *round) mayBegin(ctx context.Context, a *advance) (bool, *plan, error) {
+	ours, err := r.ours(ctx, a.next.batch)
+	if err != nil || !ours {
+		return false, nil, err
+	}
+	open, err := r.open(ctx, a.next.Account)
+	if err != nil {
+		return false, nil, err
+	}
+	if !open {
+		a.began = Held
+		return false, nil, nil
+	}
+	if b := a.next.batch; b.pace > 0 {
+		n, err := r.t.exec(ctx, `UPDATE accounts SET slot = ? WHERE account = ? AND slot <= ?`, us(r.t.now.Add(b.pace)), b.Account, us(r.t.now))
+		if err != nil || n == 0 {
+			a.began = Paced
+			return false, nil, err
+		}
+	}
+	p, err := r.plan(ctx, a.next.Plan)
+	return err == nil, p, err
+}
+
+const endQuick = `UPDATE letters SET shown = call_rev, receipt_id = ?, receipt_url = ?, receipt_at = ?, calling = '', call_rev = 0, began = 0, attempts = 0
+	WHERE plan = ? AND address = ? AND began = ? AND calling = 'publish' AND rest = '' AND fault = '' AND looks = 0 AND repeats = 0 AND wanted = 1 AND rev = call_rev
+	AND next <= first_due`
+
+// end writes how a letter ended.
+func (r *round) end(ctx context.Context, a *advance) error {
+	l, d := a.ended.Letter, a.ended.Delivery
+	ours, err := r.ours(ctx, l.batch)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		a.fenced = true
+		return nil
+	}
+	if a.ended.quick() {
+		n, err := r.t.exec(ctx, endQuick, clean(d.Receipt.ID), clean(d.Receipt.URL), us(d.Receipt.At), l.Plan, l.Address, us(l.Began))
+		if err == nil && n == 1 {
+			r.t.count(l.Plan, announce.CallingNow, -1)
+			r.t.count(l.Plan, announce.Published, 1)
+		}
+		if err != nil || n == 1 {
+			return err
+		}
+	}
+	return r.endSlow(ctx, a)
+}
+
+// quick: a first call that succeeded.
+func (e *Ended) quick() bool {
+	l, d := e.Letter, e.Delivery
+	return l.Calling == announce.Publish && d.Calling == announce.Nothing && d.Shown == l.CallRev && d.Rest == announce.Moving && d.Fault == "" && d.Attempts == 0 && !e.Gone
+}
+
+func (r *round) endSlow(ctx context.Context, a *advance) error {
+	e := a.ended
+	l, found, err := r.t.letter(ctx, e.Letter.Plan, e.Letter.Address)
+	if err != nil {
+		return err
+	}
+	if !found || l.Calling == announce.Nothing || us(l.Began) != us(e.Letter.Began) {
+		a.fenced = true
+		return nil
+	}
+	p, err := r.plan(ctx, l.Plan)
+	if err != nil {
+		return err
+	}
+	before := l.State()
+	d := e.Delivery
+	d.Rev, d.Wanted = e.Letter.Rev, e.Letter.Wanted
+	h := held{Delivery: l.Delivery}
+	if h.Rev != d.Rev || h.Wanted != d.Wanted {
+		if p.next.After(h.Next) {
+			h.Next = p.next
+		}
+	}
+	h.record(d)
+	l.Delivery = h.Delivery
+	l.place()
+	if err := r.t.putLetter(ctx, before, l); err != nil {
+		return err
+	}
+	if !e.Gone {
+		return nil
+	}
+	return r.t.gone(ctx, l.Address, e.Status)
+}
+
+// bounceAfter is how long an address must be said not to exist before it is believed.
+const bounceAfter = 24 * time.Hour
+
+// gone notes that an address was said not to exist. Said again a day later, the address has bounced for good.
+func (t *tx) gone(ctx context.Context, address int64, status string) error {
+	if _, err := t.exec(ctx, `UPDATE addresses SET hard_at = ? WHERE id = ? AND hard_at = 0`, us(t.now), address); err != nil {
+		return err
+	}
+	n, err := t.exec(ctx, `UPDATE addresses SET standing = 'bounced', updated_at = ? WHERE id = ? AND hard_at <= ? AND standing IN ('active', 'pending')`,
+		us(t.now), address, us(t.now.Add(-bounceAfter)))
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO consents (address, at, act, how, detail) VALUES (?, ?, 'bounced', 'delivery', ?) ON CONFLICT DO NOTHING`,
+		address, us(t.now), clean(status))
+	return err
+}
+
+const beginQuick = `UPDATE letters SET calling = 'publish', call_rev = rev, began = ?, attempts = 1
+	WHERE plan = ? AND address = ? AND calling = '' AND rest = '' AND fault = '' AND wanted = 1 AND shown = 0 AND rev = ? AND attempts = 0 AND next <= first_due
+	AND EXISTS (SELECT 1 FROM addresses a WHERE a.id = ? AND a.standing = 'active' AND a.paused_until <= ? AND a.updated_at = ?)`
+
+// begin marks a letter as begun. The moment tells its call from every other of it.
+func (r *round) begin(ctx context.Context, a *advance, p *plan) error {
+	l := a.next
+	if l.quick(p) {
+		now := us(r.t.now)
+		n, err := r.t.exec(ctx, beginQuick, now, l.Plan, l.Address, l.Rev, l.Address, now, l.updated)
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			r.t.count(l.Plan, announce.Waiting, -1)
+			r.t.count(l.Plan, announce.CallingNow, 1)
+			l.begin(announce.Publish, r.t.now)
+			a.began = Begun
+			return nil
+		}
+	}
+	return r.beginSlow(ctx, a, p)
+}
+
+// quick: it was never tried, and nothing was decided about it.
+func (l *Letter) quick(p *plan) bool {
+	return l.Calling == announce.Nothing && l.Shown == 0 && l.Attempts == 0 && l.Fault == "" && l.Wanted && p.wanted && l.Rev == p.rev && p.turn.how == "" && !l.later()
+}
+
+func (l *Letter) begin(verb announce.Verb, now time.Time) {
+	l.Calling, l.CallRev, l.Began, l.Fault = verb, l.Rev, now, "" // what went wrong before this call says nothing of it
+	l.Attempts++
+}
+
+const (
+	faultGone    = "no longer subscribed"
+	faultMaybe   = "no longer subscribed; a message that was under way may have arrived"
+	faultBounced = "the address does not exist any more"
+	faultPaused  = "the person paused their subscription"
+)
+
+func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
+	t, was := r.t, a.next
+	if p.turn.how != "" && was.Address > p.turn.done {
+		if err := t.apply(ctx, *p, was.Address-1, was.Address); err != nil {
+			return err
+		}
+	}
+	l, found, err := t.letter(ctx, was.Plan, was.Address)
+	if err != nil || !found || l.later() != was.later() || l.Todo() == announce.Nothing || l.Next.After(t.now) {
+		return err
+	}
+	before := l.State()
+	fault, err := t.unwelcome(ctx, l, p)
+	if err != nil {
+		return err
+	}
+	if fault != "" {
+		l.Rest, l.Fault = announce.Skipped, fault
+		if l.Calling != announce.Nothing {
+			l.Calling, l.Fault = announce.Nothing, faultMaybe
+		}
+		l.place()
+		return t.putLetter(ctx, before, l)
+	}
+	if l.settling = l.Calling != announce.Nothing; !l.settling {
+		l.begin(l.Todo(), t.now)
+		if err := t.putLetter(ctx, before, l); err != nil {
+			return err
+		}
+	}
+	l.Announcement, l.Account, l.batch = was.Announcement, was.Account, was.batch
+	*was = *l
+	a.began = Begun
+	return nil
+}
+
+// unwelcome tells why nothing is sent to an address any more, or "". On Postgres what it read stays so until the change commits.
+func (t *tx) unwelcome(ctx context.Context, l *Letter, p *plan) (string, error) {
+	var standing string
+	var paused int64
+	_, err := t.one(ctx, `SELECT standing, paused_until, address, name, updated_at FROM addresses WHERE id = ?`+t.lock("FOR SHARE"),
+		[]any{l.Address}, &standing, &paused, &l.To, &l.Name, &l.updated)
+	asked := false
+	if err == nil && standing != "active" && p.audience.kind == announce.KindConfirm {
+		var last Act
+		last, err = t.lastWord(ctx, l.Address)
+		asked = last == Asked && standing != "complained"
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case standing == "active", asked:
+	case standing == "bounced":
+		return faultBounced, nil
+	default:
+		return faultGone, nil
+	}
+	if p.audience.only == 0 && at(paused).After(t.now) && l.Calling == announce.Nothing {
+		return faultPaused, nil
+	}
+	return "", nil
+}
+
+// settleLetter is SettleByPerson for a letter.
+func (db *DB) settleLetter(ctx context.Context, plan, address int64, change func(announce.Delivery) (announce.Delivery, error), actor string) (announce.Delivery, error) {
+	var settled announce.Delivery
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.advisory(ctx, lockGate, true); err != nil {
+			return err
+		}
+		all, err := t.plans(ctx, `id = ?`+t.lock("FOR NO KEY UPDATE"), plan)
+		if err != nil || len(all) == 0 {
+			return cmp.Or(err, ErrNotFound)
+		}
+		l, found, err := t.letter(ctx, plan, address)
+		if err != nil || !found {
+			return cmp.Or(err, ErrNotFound)
+		}
+		var one int
+		taken, err := t.one(ctx, `SELECT 1 FROM leases WHERE plan = ? AND first <= ? AND last >= ? AND later = ? AND lease_until > ?`,
+			[]any{plan, address, address, flag(l.later()), us(t.now)}, &one)
+		if err != nil || taken && l.Todo() != announce.Nothing {
+			return cmp.Or(err, ErrFenced)
+		}
+		before := l.State()
+		l.Announcement, l.Account = all[0].announcement, all[0].account
+		d, err := change(l.Delivery)
+		if err != nil {
+			return err
+		}
+		d.Rev, d.Wanted = l.Rev, l.Wanted
+		h := held{Delivery: l.Delivery}
+		h.record(d)
+		l.Delivery = h.Delivery
+		l.place()
+		settled = l.Delivery
+		t.log(Event{Actor: actor, What: "settled", Announcement: l.Announcement, Delivery: l.ID, Account: l.Account, State: l.State(), Detail: detail(l.Delivery)})
+		if _, err := t.exec(ctx, `UPDATE plans SET open = 1 WHERE id = ?`, plan); err != nil {
+			return err
+		}
+		return t.putLetter(ctx, before, l)
+	})
+	return settled, err
+}

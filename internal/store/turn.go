@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// turn is what became of a plan and its letters are told, page by page: the plan itself has it at once, and no letter
+// begins against it.
+type turn struct {
+	how         string // revised, unwanted, skipped; empty: every letter knows
+	done        int64  // letters up to this address know
+	rest, fault string // for letters that can be seen; skipped: for those that cannot
+	first, next time.Time
+	at          time.Time
+}
+
+// turnAtOnce is how many letters are told in the change itself.
+const turnAtOnce = 5000
+
+// Each keeps a letter where Letter.place keeps it. A call under way is seen to its end first, where it is.
+const (
+	turnRevised = `UPDATE letters SET wanted = 1, rev = ?, attempts = 0, looks = 0,
+		rest = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END,
+		fault = CASE WHEN calling <> '' THEN fault WHEN shown > 0 THEN ? ELSE '' END,
+		first_due = CASE WHEN first_due > ? THEN ? ELSE first_due END,
+		next = CASE
+			WHEN calling <> '' AND rest = '' THEN next
+			WHEN calling = '' AND shown > 0 AND (shown >= ? OR ? <> '') THEN CASE WHEN first_due > ? THEN ? ELSE first_due END
+			WHEN calling = '' AND address > ? AND next <= first_due THEN CASE WHEN first_due > ? THEN ? ELSE first_due END
+			WHEN calling = '' AND attempts = 0 AND next > first_due AND next > ? THEN next
+			WHEN ? > first_due THEN ?
+			ELSE first_due + 1 END
+		WHERE plan = ? AND address > ? AND address <= ?`
+	turnUnwanted = `UPDATE letters SET wanted = 0,
+		rest = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN rest WHEN shown = 0 THEN '' ELSE ? END,
+		fault = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN fault WHEN shown = 0 THEN '' ELSE ? END,
+		attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END,
+		next = CASE
+			WHEN calling <> '' THEN next
+			WHEN shown = 0 OR ? <> '' THEN first_due
+			WHEN ? > first_due THEN ?
+			ELSE first_due + 1 END
+		WHERE plan = ? AND address > ? AND address <= ? AND (wanted = 1 OR shown > 0)`
+	turnSkipped = `UPDATE letters SET rest = 'skipped', fault = ?, next = first_due
+		WHERE plan = ? AND address > ? AND address <= ? AND rest = '' AND calling = '' AND wanted = 1 AND shown = 0`
+)
+
+// apply tells the letters after one address up to another, and counts what changed.
+func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
+	if err = t.countRange(ctx, p.id, after, to, -1); err != nil {
+		return err
+	}
+	u := p.turn
+	rest, fault, first, next, now := u.rest, clean(u.fault), us(u.first), us(u.next), us(u.at)
+	switch u.how {
+	case "revised":
+		_, err = t.exec(ctx, turnRevised, p.rev, rest, fault, now, first, p.rev, rest, now, first, p.leased, now, first, next, next, next, p.id, after, to)
+	case "unwanted":
+		_, err = t.exec(ctx, turnUnwanted, rest, fault, rest, now, now, p.id, after, to)
+	case "skipped":
+		_, err = t.exec(ctx, turnSkipped, fault, p.id, after, to)
+	}
+	if err != nil {
+		return err
+	}
+	return t.countRange(ctx, p.id, after, to, 1)
+}
+
+func (t *tx) countRange(ctx context.Context, plan, after, to, sign int64) error {
+	return t.each(ctx, `SELECT state, COUNT(*) FROM (SELECT `+letterState+` AS state FROM letters WHERE plan = ? AND address > ? AND address <= ?) each_one GROUP BY state`,
+		[]any{plan, after, to}, func(scan func(...any) error) error {
+			var s announce.State
+			var n int64
+			err := scan(&s, &n)
+			t.count(plan, s, sign*n)
+			return err
+		})
+}
+
+// turn gives the letters of a plan something to be told, and tells the first of them. The caller holds the gate.
+func (t *tx) turn(ctx context.Context, id announce.ID, account string, u turn) error {
+	p, found, err := t.planOf(ctx, id, account)
+	if err != nil || !found {
+		return err
+	}
+	p.turn, p.wanted = u, u.how == "revised"
+	if _, err := t.exec(ctx, `UPDATE plans SET open = 1, wanted = ?, turn = ?, turned = 0, turn_rest = ?, turn_fault = ?, turn_first = ?, turn_next = ?, turn_at = ?
+		WHERE id = ?`, flag(p.wanted), u.how, u.rest, clean(u.fault), us(u.first), us(u.next), us(u.at), p.id); err != nil {
+		return err
+	}
+	return t.turnPage(ctx, p, turnAtOnce)
+}
+
+// turnPage tells the next page of letters.
+func (t *tx) turnPage(ctx context.Context, p plan, page int) error {
+	to := p.turn.done
+	if _, err := t.one(ctx, `SELECT COALESCE(MAX(address), 0) FROM (SELECT address FROM letters WHERE plan = ? AND address > ? ORDER BY address LIMIT ?) page`,
+		[]any{p.id, p.turn.done, page}, &to); err != nil {
+		return err
+	}
+	if to > p.turn.done {
+		if err := t.apply(ctx, p, p.turn.done, to); err != nil {
+			return err
+		}
+		p.turn.done = to
+	}
+	if to == 0 || to >= p.position {
+		p.turn.how = ""
+	}
+	_, err := t.exec(ctx, `UPDATE plans SET turn = ?, turned = ? WHERE id = ?`, p.turn.how, p.turn.done, p.id)
+	return err
+}
+
+const turningPlan = `open = 1 AND turn <> ''`
+
+// turnSome tells a page of letters of some plan. False: none has anything to tell.
+func (db *DB) turnSome(ctx context.Context, page int) (some bool, err error) {
+	var one int
+	if some, err = db.read().one(ctx, `SELECT 1 FROM plans WHERE `+turningPlan+` LIMIT 1`, nil, &one); err != nil || !some {
+		return false, db.fault(err)
+	}
+	err = db.hold(ctx, func(ctx context.Context, t *tx) error {
+		all, err := t.plans(ctx, turningPlan+` ORDER BY id LIMIT 1`+t.lock("FOR NO KEY UPDATE"))
+		if some = len(all) > 0; err != nil || !some {
+			return err
+		}
+		return t.turnPage(ctx, all[0], page)
+	})
+	return some && err == nil, err
+}
