@@ -36,6 +36,8 @@ type site struct {
 	url    string
 	dir    string
 
+	options broadcast.Options // of the service behind it
+
 	mu      sync.Mutex
 	now     time.Time
 	letters []people.Letter // that were put on record
@@ -79,8 +81,9 @@ func newSite(t *testing.T, with func(*Options)) *site {
 	}
 	o := Options{
 		Store: db, Site: place, Links: s.links, People: s.people, Metrics: prometheus.NewRegistry(), Version: "test", Log: log,
-		Service: broadcast.New(broadcast.Options{Store: db, Templates: set, Links: s.links, Site: place, Log: log}),
 	}
+	s.options = broadcast.Options{Store: db, Templates: set, Links: s.links, Site: place, Log: log}
+	o.Service = broadcast.New(s.options)
 	if with != nil {
 		with(&o)
 	}
@@ -236,3 +239,10 @@ func attr(n *html.Node, name string) (string, bool) {
 	}
 	return "", false
 }
+
+// called gives an address a name, by its person.
+func called(name string) func(*store.Address) error {
+	return func(a *store.Address) error { a.Name = name; return nil }
+}
+
+func deed() store.Deed { return store.Deed{Act: store.Changed, How: "test"} }

@@ -108,6 +108,7 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc("GET "+path, page[0])
 		mux.Handle("POST "+path, own.Handler(page[1]))
 	}
+	mux.HandleFunc("GET /read/{token}", s.read)
 	if s.PushKey != "" {
 		mux.HandleFunc("GET /webpush.js", s.worker)
 	}
