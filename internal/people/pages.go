@@ -2,7 +2,9 @@ package people
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
+	"strings"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
@@ -39,5 +41,29 @@ func (s *Service) Back(ctx context.Context, b Bearer, words string, l announce.L
 	return s.ask(ctx, store.Joining{
 		Address: a, Most: s.limits(),
 		Deed: store.Deed{How: "page", Basis: "express", Words: words, Language: l, Network: network},
+	})
+}
+
+// Renew puts a browser's new subscription in the place of the one that its push service ended, with all that was chosen.
+// endpoint is where the old one was sent to: only that browser, its service and this record know it. Whether it was known
+// is not told.
+func (s *Service) Renew(ctx context.Context, endpoint, address string, network netip.Prefix) error {
+	var begin strings.Builder // of the address, which is JSON
+	written := json.NewEncoder(&begin)
+	written.SetEscapeHTML(false)
+	if err := written.Encode(map[string]string{"endpoint": endpoint}); err != nil || endpoint == "" {
+		return err
+	}
+	all, _, err := s.Store.Addresses(ctx, store.Search{
+		Channel: "webpush", Standing: []store.Standing{store.Active}, Prefix: strings.TrimSuffix(begin.String(), "}\n") + ",", Limit: 1,
+	})
+	if err != nil || len(all) == 0 || all[0].Address == address {
+		return err
+	}
+	a, old := all[0], all[0].ID
+	a.Address = address
+	return s.ask(ctx, store.Joining{
+		Address: a, InPlace: old, NoLetter: true, Most: s.limits(),
+		Deed: store.Deed{How: "browser", Basis: "express", Language: a.Language, Network: network, Detail: "the browser renewed its subscription"},
 	})
 }

@@ -162,7 +162,7 @@ type door struct {
 func (s *server) door(b people.Bearer, person string) door {
 	d := door{Challenge: s.gate.challenge(s.Store.Now()), Bits: s.gate.work, Seconds: int(s.gate.fill.Seconds()), PushKey: s.PushKey, Person: person}
 	if s.PushKey != "" {
-		d.Worker = "/webpush.js?" + url.Values{"key": {s.PushKey}}.Encode()
+		d.Worker = "/webpush.js?" + url.Values{"key": {s.PushKey}, "renew": {"/subscribe/renew"}}.Encode()
 	}
 	if s.Telegram != nil {
 		d.Telegram = s.Telegram(b)
@@ -394,4 +394,24 @@ func (s *server) embed(w http.ResponseWriter, r *http.Request) {
   <input id="crieur-address" name="address" type="email" autocomplete="email" required></p>
   <p><button type="submit">%s</button></p>
 </form>`, template.HTMLEscapeString(s.Site.URL), v.Lang, v.Say("Votre adresse courriel", "Your e-mail address"), v.Say("M’abonner", "Subscribe"))})
+}
+
+// renew is told by the script that shows notifications that its browser subscribed anew. It answers the same, whoever asks.
+func (s *server) renew(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Old string          `json:"old"`
+		New json.RawMessage `json:"new"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxForm)).Decode(&in); err != nil {
+		unreadable(w, err)
+		return
+	}
+	address, err := s.PushAddress(string(in.New))
+	if err == nil && s.networks.allow(s.network(r), s.Store.Now()) {
+		if err := s.People.Renew(r.Context(), in.Old, address, s.network(r)); err != nil {
+			s.unavailable(w, "a browser could not be renewed", err)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusAccepted)
 }

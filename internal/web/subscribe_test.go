@@ -229,12 +229,30 @@ func TestJoinByBrowser(t *testing.T) {
 	}
 	ada := s.joined("ada@example.org", "board", "python")
 	token := strings.TrimPrefix(s.link(people.Preferences, ada.ID), "/preferences/")
-	second := strings.Replace(browser, "/1", "/2", 1)
+	second := strings.Replace(browser, "/1", "/2?a=1&b=2", 1)
 	if got := s.asJSON(map[string]any{"channel": webpush, "address": second, "person": token}); got.status != http.StatusAccepted {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	if a, err := s.store.AddressOf(t.Context(), webpush, second); err != nil || a.Everything || fmt.Sprint(a.Topics) != "[board python]" {
 		t.Errorf("%+v, %v", a, err)
+	}
+	third := strings.Replace(browser, "/1", "/3", 1)
+	renew := func(old, address string) {
+		t.Helper()
+		if got := s.do(http.MethodPost, "/subscribe/renew", "application/json", `{"old":"`+old+`","new":`+address+`}`); got.status != http.StatusAccepted || got.body != "" {
+			t.Errorf("renewed: %d %s", got.status, got.body)
+		}
+	}
+	renew("https://push.example.org/", third) // only the beginning of an endpoint
+	if _, err := s.store.AddressOf(t.Context(), webpush, third); err == nil {
+		t.Error("whoever knows no endpoint takes a subscription over")
+	}
+	renew("https://push.example.org/2?a=1&b=2", third)
+	if a, err := s.store.AddressOf(t.Context(), webpush, third); err != nil || a.Standing != store.Active || fmt.Sprint(a.Topics) != "[board python]" {
+		t.Errorf("after the browser renewed it: %+v, %v", a, err)
+	}
+	if a, err := s.store.AddressOf(t.Context(), webpush, second); err != nil || a.Standing == store.Active {
+		t.Errorf("the old one: %+v, %v", a, err)
 	}
 	for _, other := range []string{"telegram", "sms"} {
 		if got := s.asJSON(map[string]any{"channel": other, "address": "12345"}); got.status != http.StatusAccepted {

@@ -111,6 +111,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /read/{token}", s.read)
 	if s.PushKey != "" {
 		mux.HandleFunc("GET /webpush.js", s.worker)
+		mux.Handle("POST /subscribe/renew", own.Handler(http.HandlerFunc(s.renew)))
 	}
 	mux.HandleFunc("GET /tasks/{delivery}", s.taskPage)
 	mux.HandleFunc("POST /tasks/{delivery}", s.settleTask)
