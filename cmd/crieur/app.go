@@ -69,7 +69,8 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	deps := publishers.Deps{Site: c.site(), Shelf: a.store.Shelf()}
 	accounts, err := publishers.Open(c.Channels, environ, deps)
 	feeds, feedErr := publishers.Feeds(c.Channels, environ, deps)
-	if err = cmp.Or(err, feedErr); err != nil {
+	push, pushErr := publishers.Push(c.Channels, environ)
+	if err = cmp.Or(err, feedErr, pushErr); err != nil {
 		return a, &configError{err}
 	}
 	if how.work {
@@ -105,7 +106,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	})
 	a.handler = web.Handler(web.Options{
 		Service: a.service, People: a.people, Store: a.store, Site: c.site(), Links: links, Metrics: metrics, Version: version(), Log: log,
-		Feeds: feeds, Ready: a.ready, Stopping: a.stopping,
+		Feeds: feeds, Ready: a.ready, Stopping: a.stopping, Proxies: c.Proxies, PushKey: push.Key, ServiceWorker: push.Worker, PushAddress: push.Address,
 	})
 	return a, nil
 }
