@@ -30,7 +30,9 @@ type Options struct {
 	Site     announce.Site
 	Links    *people.Links // as in messages
 	People   *people.Service
-	Feeds    http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Bounces  http.Handler                                                 // webhooks of sending services, mounted at /bounces/; nil: none
+	Bounced  func(ctx context.Context, mail io.Reader, to []string) error // takes in a mail that came back; nil: bounces are not configured
+	Feeds    http.Handler                                                 // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
 	Metrics  *prometheus.Registry
 	Ready    func(context.Context) map[string]error // by component, beside the database
 	Stopping <-chan struct{}                        // closed when event streams must end; nil: never
@@ -79,6 +81,7 @@ func Handler(o Options) http.Handler {
 	s.operations()
 	s.events()
 	s.tasks()
+	s.bounces()
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -91,6 +94,9 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /tasks/{delivery}/images/{n}", s.taskImage)
 	mux.HandleFunc("GET /media/{name}", s.media)
 	mux.HandleFunc("GET /assets/crieur.css", stylesheet)
+	if o.Bounces != nil {
+		mux.Handle("POST /bounces/", http.StripPrefix("/bounces", o.Bounces))
+	}
 	if o.Feeds != nil {
 		for _, path := range []string{"/feeds/", "/a/", "/events"} {
 			mux.Handle(path, o.Feeds)
