@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/bounce"
 	"github.com/crieur/crieur/publishers"
 )
 
@@ -180,7 +181,7 @@ func accounts(list string) []string {
 // unknown finds variables that nobody reads, most likely misspelt.
 func unknown(environ map[string]string) []error {
 	var names []string
-	for _, v := range append(publishers.Describe(Config{}, prefix), publishers.Describe(Client{}, prefix)...) {
+	for _, v := range slices.Concat(publishers.Describe(Config{}, prefix), publishers.Describe(Client{}, prefix), publishers.Describe(bounce.Config{}, bouncePrefix)) {
 		names = append(names, v.Name)
 	}
 	var errs []error

@@ -250,6 +250,9 @@ func (m *mailing) address(msg *announce.Message, l *store.Letter) {
 	msg.Preferences = m.Links.Make(people.Preferences, b, l.First)
 	b.Letter = l.Plan
 	msg.Archive = m.Links.Make(people.Archive, b, l.First)
+	if m.Returns != nil {
+		msg.ReturnPath = m.Returns(b)
+	}
 }
 
 // heard is what the record is told of a letter's end: with what was said of the address.
