@@ -192,7 +192,7 @@ func BadChoice(a store.Address) (f announce.Faults) {
 	if _, err := announce.Zone(a.Zone); a.Zone != "" && err != nil {
 		f = append(f, announce.Fault{Field: "zone", Say: err.Error()})
 	}
-	if !slices.Contains(store.Frequencies(), a.Frequency) {
+	if a.Frequency != "" && !slices.Contains(store.Frequencies(), a.Frequency) {
 		f = append(f, announce.Fault{Field: "frequency", Say: "must be now, daily, weekly or monthly"})
 	}
 	if a.QuietFrom < 0 || a.QuietFrom >= 24*60 || a.QuietTo < 0 || a.QuietTo >= 24*60 {
