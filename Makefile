@@ -32,6 +32,7 @@ golden:
 ## bench     measure the whole (crieur bench) and the parts
 bench:
 	go run ./cmd/crieur bench
+	go run ./cmd/crieur bench email
 	go test -run '^$$' -bench . $$(grep -rlE --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u)
 
 ## run       the demo: every channel on a simulated platform, nothing leaves the machine

@@ -92,6 +92,9 @@ func (s *session) previews(all []broadcast.Preview) error {
 		if v.Limit > 0 {
 			counter = fmt.Sprintf("%d of %d", v.Units, v.Limit)
 		}
+		if v.People != nil {
+			counter += fmt.Sprintf(", %d people", *v.People)
+		}
 		if v.Shorter {
 			counter += ", shortened"
 		}

@@ -24,25 +24,31 @@ import (
 )
 
 type benchCmd struct {
+	All   benchAllCmd   `cmd:"" default:"withargs" help:"Acceptance, the way to every platform, memory and starting."`
+	Email benchEmailCmd `cmd:"" help:"A mailing over SMTP, beside the least that it could take."`
+	Sink  sinkCmd       `cmd:"" hidden:""`
+}
+
+type benchAllCmd struct {
 	Accept     int `default:"2000" help:"Announcements to accept, to measure acceptance."`
 	Everywhere int `default:"30" help:"Announcements to carry to every simulated platform, one after another."`
 	Rows       int `default:"100000" help:"Deliveries in the database whose start is measured."`
 }
 
-func (benchCmd) Help() string {
+func (benchAllCmd) Help() string {
 	return "Measures this machine with the embedded defaults: durable acceptance, the way to every simulated platform, memory at rest, and starting. " +
 		"Nothing leaves the machine."
 }
 
 // Validate is called by the parser.
-func (c benchCmd) Validate() error {
+func (c benchAllCmd) Validate() error {
 	if c.Accept < 1 || c.Everywhere < 1 || c.Rows < 1 {
 		return errors.New("--accept, --everywhere and --rows must be 1 or more")
 	}
 	return nil
 }
 
-func (c benchCmd) Run(ctx context.Context, s *session) error {
+func (c benchAllCmd) Run(ctx context.Context, s *session) error {
 	fmt.Fprintf(s.err, "%s, %d cores, Go %s\n", version(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"))
 	var rows [][]string
 	add := func(what, value, aim string) {
@@ -63,7 +69,7 @@ func (c benchCmd) Run(ctx context.Context, s *session) error {
 }
 
 // everywhere measures the time from the 202 to the last of the simulated platforms.
-func (c benchCmd) everywhere(ctx context.Context, s *session, add func(string, string, string)) error {
+func (c benchAllCmd) everywhere(ctx context.Context, s *session, add func(string, string, string)) error {
 	ctx, stop := context.WithCancel(ctx)
 	d, err := demo(ctx, "127.0.0.1:0", s.err)
 	if err != nil {
@@ -110,7 +116,7 @@ func (c benchCmd) everywhere(ctx context.Context, s *session, add func(string, s
 
 // accept measures how many announcements are accepted durably, from 8 callers at once. They are scheduled far ahead,
 // so that nothing is published meanwhile.
-func (c benchCmd) accept(ctx context.Context, s *session, add func(string, string, string)) error {
+func (c benchAllCmd) accept(ctx context.Context, s *session, add func(string, string, string)) error {
 	ctx, stop := context.WithCancel(ctx)
 	d, err := demo(ctx, "127.0.0.1:0", s.err)
 	if err != nil {
@@ -152,7 +158,7 @@ func (c benchCmd) accept(ctx context.Context, s *session, add func(string, strin
 }
 
 // starts measures a server process of its own: the time until it is ready, and its memory at rest.
-func (c benchCmd) starts(ctx context.Context, add func(string, string, string)) error {
+func (c benchAllCmd) starts(ctx context.Context, add func(string, string, string)) error {
 	dir, err := os.MkdirTemp("", "crieur-bench-")
 	if err != nil {
 		return err

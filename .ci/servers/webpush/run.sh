@@ -31,7 +31,7 @@ npm install --prefix "$temp" --silent --no-audit --no-fund --no-save --ignore-sc
 }
 node "$here/service.cjs" "$temp" "$temp/port" >"$temp/log" 2>&1 &
 service=$!
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
 	[ -s "$temp/port" ] && break
 	kill -0 "$service" 2>/dev/null || break
 	sleep 0.1
@@ -52,4 +52,4 @@ if [ -z "$chromium" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; th
 	chromium=$(command -v chromium || true)
 fi
 [ -n "$chromium" ] || { echo "NOT RUN: the service worker needs Chromium"; exit $notrun; }
-timeout 120 node "$here/worker.mjs" "$temp" "$chromium" "$root"
+timeout 600 node "$here/worker.mjs" "$temp" "$chromium" "$root"
