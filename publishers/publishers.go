@@ -30,10 +30,12 @@ import (
 	"github.com/crieur/crieur/publishers/ntfy"
 	"github.com/crieur/crieur/publishers/shoutrrr"
 	"github.com/crieur/crieur/publishers/slack"
+	"github.com/crieur/crieur/publishers/sms"
 	"github.com/crieur/crieur/publishers/teams"
 	"github.com/crieur/crieur/publishers/telegram"
 	"github.com/crieur/crieur/publishers/twitter"
 	"github.com/crieur/crieur/publishers/webhook"
+	"github.com/crieur/crieur/publishers/webpush"
 	"github.com/crieur/crieur/publishers/website"
 	"github.com/crieur/crieur/publishers/zulip"
 )
@@ -50,6 +52,8 @@ func list() []channel {
 		define("feed", func(c feed.Config, d Deps) (announce.Publisher, error) { return feed.New(c, d.Site, d.Shelf) }),
 		define("website", func(c website.Config, d Deps) (announce.Publisher, error) { return website.New(c, d.Site) }),
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
+		define("webpush", func(c webpush.Config, d Deps) (announce.Publisher, error) { return webpush.New(c, d.Site) }),
+		define("sms", func(c sms.Config, d Deps) (announce.Publisher, error) { return sms.New(c, d.Site) }),
 		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
 		define("discord", func(c discord.Config, d Deps) (announce.Publisher, error) { return discord.New(c, d.Site) }),
 		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
@@ -177,29 +181,42 @@ func words(list string) []string {
 	return out
 }
 
+// Named says what is wrong with the names in accounts: unknown channels, names that cannot be, the same or the same variables twice.
+func Named(accounts []string) error {
+	var errs []error
+	for i := range accounts {
+		errs = append(errs, named(accounts, i))
+	}
+	return errors.Join(errs...)
+}
+
+// named is Named for one of accounts, beside those before it.
+func named(accounts []string, i int) error {
+	name := accounts[i]
+	switch other := slices.IndexFunc(accounts, func(a string) bool { return Prefix(a) == Prefix(name) }); {
+	case slices.Index(accounts, name) < i:
+		return fmt.Errorf("CRIEUR_CHANNELS names %s twice", name)
+	case !slices.Contains(Names(), announce.Channel(name)):
+		return fmt.Errorf("CRIEUR_CHANNELS: %q is not a channel; there are %s", name, strings.Join(Names(), ", "))
+	case !accountName.MatchString(name):
+		return fmt.Errorf("CRIEUR_CHANNELS: %q is not the name of an account: write slack or slack@partners, in lower-case letters, digits, - and _", name)
+	case other < i:
+		return fmt.Errorf("CRIEUR_CHANNELS: %s and %s would read the same variables (%s...): rename one", accounts[other], name, Prefix(name))
+	}
+	return nil
+}
+
 // Open configures the accounts from environ. The error names every variable that is missing or wrong, of every account.
 func Open(accounts []string, environ map[string]string, d Deps) ([]Account, error) {
 	var out []Account
 	var errs []error
 	for i, name := range accounts {
-		if slices.Index(accounts, name) < i {
-			errs = append(errs, fmt.Errorf("CRIEUR_CHANNELS names %s twice", name))
+		if err := named(accounts, i); err != nil {
+			errs = append(errs, err)
 			continue
 		}
 		n := slices.IndexFunc(list(), func(c channel) bool { return c.name == announce.Channel(name) })
-		if n < 0 {
-			errs = append(errs, fmt.Errorf("CRIEUR_CHANNELS: %q is not a channel; there are %s", name, strings.Join(Names(), ", ")))
-			continue
-		}
 		prefix := Prefix(name)
-		if !accountName.MatchString(name) {
-			errs = append(errs, fmt.Errorf("CRIEUR_CHANNELS: %q is not the name of an account: write slack or slack@partners, in lower-case letters, digits, - and _", name))
-			continue
-		}
-		if other := slices.IndexFunc(accounts[:i], func(a string) bool { return Prefix(a) == prefix }); other >= 0 {
-			errs = append(errs, fmt.Errorf("CRIEUR_CHANNELS: %s and %s would read the same variables (%s...): rename one", accounts[other], name, prefix))
-			continue
-		}
 		com, err := env.ParseAsWithOptions[common](env.Options{Environment: environ, Prefix: prefix})
 		if err != nil {
 			errs = append(errs, explain(name, prefix, err, common{})...)

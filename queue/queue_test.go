@@ -65,7 +65,7 @@ func embedded(t testing.TB) *Queue {
 // eventually waits for a condition, with a bound that only a broken program reaches.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(40 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never happened: %s", what)
 		}
@@ -380,7 +380,7 @@ func TestPullsDoNotStall(t *testing.T) {
 		slowest = max(slowest, time.Since(began))
 	}
 	t.Logf("slowest burst %v", slowest)
-	if slowest > 3*time.Second {
+	if slowest > 15*time.Second { // a stall lasts 30 s
 		t.Errorf("a burst took %v: the pull stalled", slowest)
 	}
 }

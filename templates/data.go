@@ -29,7 +29,10 @@ type page struct {
 	Hashtags         []string // words for hashtags: the account's own, then the topics; empty on a channel of longer texts without own ones
 	Images           []image
 	Site             announce.Site
-	Unsubscribe      string // on personal channels: stands for the person's own link
+	Unsubscribe      string // on personal channels: stands for the person's own link, as the next two
+	Preferences      string // what they get, why, and how often
+	Archive          string // this message as a page
+	Name             string // on personal channels: stands for a blank and the person's name, or for nothing
 	Created, Updated time.Time
 }
 
@@ -140,7 +143,7 @@ func (t told) page(p pen) page {
 		out.Images = append(out.Images, image{p.address(x.URL), p.words(x.Alt), i + 1})
 	}
 	if t.Limits.Personal {
-		out.Unsubscribe = announce.UnsubscribeMark
+		out.Unsubscribe, out.Preferences, out.Archive, out.Name = announce.UnsubscribeMark, announce.PreferencesMark, announce.ArchiveMark, announce.NameMark
 	}
 	out.Page = p.address(mainLink(a))
 	out.Link = p.address(a.Link)

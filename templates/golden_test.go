@@ -44,6 +44,23 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// What goes to phones, where each line counts.
+func TestGoldenPhones(t *testing.T) {
+	s := set(t)
+	for _, account := range []string{"sms", "webpush"} {
+		for _, l := range languages {
+			var b strings.Builder
+			for _, k := range []announce.Kind{announce.KindEvent, announce.KindNews, announce.KindCancellation, announce.KindRecap} {
+				for _, c := range cases {
+					m := render(t, s, account, l, sample(t, c, k))
+					fmt.Fprintf(&b, "######## %s, %s\nlink: %s\n%s\n", k, c, m.Link, visibleSpaces(m.Text))
+				}
+			}
+			compare(t, fmt.Sprintf("%s/phones.%s.txt", account, l), b.String())
+		}
+	}
+}
+
 // One whole mail, to be opened in a browser.
 func TestGoldenMail(t *testing.T) {
 	compare(t, "mail.html", render(t, set(t), "email", "fr", sample(t, "longest", announce.KindEvent)).HTML+"\n")

@@ -71,6 +71,10 @@ func (t told) write(texts *template.Template, p pen, page page, subject string) 
 	if d.measure == nil {
 		d.measure = codePoints
 	}
+	if t.Limits.Personal {
+		measure := d.measure
+		d.measure = func(s string) int { return measure(personal.Replace(s)) }
+	}
 	text, ok, err := d.fit()
 	if err == nil && !ok {
 		err = t.tooLong(d.measure, d.measure(text))
@@ -190,3 +194,10 @@ func tidy(s string) string {
 	}
 	return s
 }
+
+// personal puts parts as long as people's are in the place of the marks, for measuring.
+var personal = strings.NewReplacer(
+	announce.UnsubscribeMark, longLink, announce.PreferencesMark, longLink, announce.ArchiveMark, longLink, announce.NameMark, " Marie-Ève Tremblay-Bouchard",
+)
+
+const longLink = "https://annonces.communaute.example.org/preferences/0123456789abcdefghijklmnopqrstuvwxyz01234567"

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata" // the same zones on every machine
+	"unicode/utf8"
 
 	"github.com/crieur/crieur/internal/announce"
 )
@@ -25,6 +26,15 @@ func weighted(s string) int {
 	return n
 }
 
+// segmented counts as phones do, nearly: one letter outside their alphabet makes all of them wide.
+func segmented(s string) int {
+	n := utf8.RuneCountInString(s)
+	if strings.ContainsAny(s, "êâîôûëïçœÀ") || strings.ContainsFunc(s, func(r rune) bool { return r > 0x2030 }) {
+		return n * 153 / 67
+	}
+	return n
+}
+
 // limitsOf are the limits of a channel as its own package gives them, nearly.
 func limitsOf(channel string) announce.Limits {
 	switch announce.Channel(channel) {
@@ -34,6 +44,10 @@ func limitsOf(channel string) announce.Limits {
 		return announce.Limits{Text: 280, Short: true, Measure: weighted, Links: true, Images: 4, Alt: 1000}
 	case "slack":
 		return announce.Limits{Text: 7000, Links: true, Markdown: true, Images: 4, Alt: 500}
+	case "sms":
+		return announce.Limits{Text: 459, Short: true, Measure: segmented, Links: true, Personal: true}
+	case "webpush":
+		return announce.Limits{Text: 500, Short: true, Images: 1, Personal: true}
 	case "feed":
 		return announce.Limits{Links: true, HTML: true, Images: 8, Multilingual: true}
 	}

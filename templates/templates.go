@@ -15,7 +15,7 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-//go:embed default email feed googlechat ntfy short slack teams website
+//go:embed default email feed googlechat ntfy short slack sms teams webpush website
 var builtin embed.FS
 
 // Set is every template, parsed. Safe for concurrent use.

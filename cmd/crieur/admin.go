@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/crieur/crieur/internal/announce"
-	"github.com/crieur/crieur/internal/web"
 )
 
 func printJSON(w io.Writer, v any) error {
@@ -19,118 +14,6 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-type subscribersCmd struct {
-	Add    addSubscribersCmd   `cmd:"" help:"Add people: addresses as arguments, or one a line on standard input."`
-	List   listSubscribersCmd  `cmd:"" help:"List people, by address."`
-	Remove removeSubscriberCmd `cmd:"" help:"Take a person off the list."`
-}
-
-type addSubscribersCmd struct {
-	Address  []string          `arg:"" help:"Addresses; - reads them from standard input, one a line."`
-	Name     string            `help:"Name, for one address."`
-	Language announce.Language `help:"Language of their mail: fr or en. Default: each announcement's."`
-}
-
-func (addSubscribersCmd) Help() string {
-	return "Only add people who asked for it. Who unsubscribed stays unsubscribed.\n\nExamples:\n  crieur subscribers add ada@example.org --language en\n  crieur subscribers add - < addresses.txt"
-}
-
-func (c addSubscribersCmd) Run(ctx context.Context, s *session) error {
-	return s.with(ctx, func(r *reached) error {
-		added, total := 0, 0
-		var page []web.Subscriber
-		flush := func() error {
-			if len(page) == 0 {
-				return nil
-			}
-			n, err := r.AddSubscribers(ctx, page)
-			added, page = added+n, page[:0]
-			return err
-		}
-		add := func(address string) error {
-			if address = strings.TrimSpace(address); address == "" || strings.HasPrefix(address, "#") {
-				return nil
-			}
-			total++
-			page = append(page, web.Subscriber{Address: address, Name: c.Name, Language: c.Language})
-			if len(page) == 1000 {
-				return flush()
-			}
-			return nil
-		}
-		if slices.Equal(c.Address, []string{"-"}) {
-			lines := bufio.NewScanner(s.in)
-			for lines.Scan() {
-				if err := add(lines.Text()); err != nil {
-					return err
-				}
-			}
-			if err := lines.Err(); err != nil {
-				return err
-			}
-		} else {
-			for _, a := range c.Address {
-				if err := add(a); err != nil {
-					return err
-				}
-			}
-		}
-		if err := flush(); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(s.out, "%d added, %d were on the list already or have unsubscribed.\n", added, total-added)
-		return err
-	})
-}
-
-type listSubscribersCmd struct {
-	JSON bool `help:"Print JSON, one person a line."`
-}
-
-func (c listSubscribersCmd) Run(ctx context.Context, s *session) error {
-	return s.with(ctx, func(r *reached) error {
-		after, n := "", 0
-		for {
-			people, err := r.Subscribers(ctx, after, 1000)
-			if err != nil {
-				return err
-			}
-			for _, p := range people {
-				n++
-				if c.JSON {
-					if err := json.NewEncoder(s.out).Encode(p); err != nil {
-						return err
-					}
-				} else if _, err := fmt.Fprintf(s.out, "%s\t%s\t%s\n", p.Address, p.Language, p.Name); err != nil {
-					return err
-				}
-				after = p.Address
-			}
-			if len(people) < 1000 {
-				break
-			}
-		}
-		if !c.JSON {
-			fmt.Fprintf(s.err, "%d people\n", n)
-		}
-		return nil
-	})
-}
-
-type removeSubscriberCmd struct {
-	Address string `arg:"" help:"Address."`
-}
-
-func (c removeSubscriberCmd) Run(ctx context.Context, s *session) error {
-	return s.with(ctx, func(r *reached) error {
-		if err := r.RemoveSubscriber(ctx, c.Address); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(s.out, "%s is off the list.\n", c.Address)
-		return err
-	})
 }
 
 type tokenCmd struct {
@@ -141,7 +24,7 @@ type tokenCmd struct {
 
 type createTokenCmd struct {
 	Name  string   `required:"" help:"What will use it: web, cron."`
-	Scope []string `required:"" enum:"read,announce,admin" help:"read, announce or admin; each includes the ones before."`
+	Scope []string `required:"" enum:"read,announce,subscribers,admin" help:"read; announce, which includes it; subscribers, which sees and changes who is told and nothing else; or admin, which includes all."`
 }
 
 func (createTokenCmd) Help() string {

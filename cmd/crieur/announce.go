@@ -120,7 +120,7 @@ func (s *session) previews(all []broadcast.Preview) error {
 	return nil
 }
 
-// follow submits, then shows every change until nothing more happens by itself. It fails when a person is needed.
+// follow submits, then shows every change until nothing more happens by itself. It fails when a person is needed, as after a stop.
 func (s *session) follow(ctx context.Context, r *reached, limit time.Duration, submit func() (announce.ID, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -136,12 +136,13 @@ func (s *session) follow(ctx context.Context, r *reached, limit time.Duration, s
 			return errors.Join(err, fmt.Errorf("it goes on; look with: crieur status %s", id))
 		}
 		s.progress(st, seen, time.Since(began))
-		if settled(st) {
+		done := settled(st)
+		if done || st.Stopped {
 			fmt.Fprintln(s.out)
 			if err := s.status(st); err != nil {
 				return err
 			}
-			if st.State == broadcast.NeedsAttention {
+			if !done || st.State == broadcast.NeedsAttention {
 				return exitCode(exitFailed)
 			}
 			return nil

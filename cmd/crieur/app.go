@@ -34,6 +34,7 @@ type app struct {
 	store   *store.DB
 	queue   *queue.Queue // nil unless opened to run
 	service *broadcast.Service
+	people  *people.Service
 	handler http.Handler
 
 	stopping chan struct{} // closed when the server stops
@@ -99,8 +100,11 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 		return a, &configError{err}
 	}
 	a.service = broadcast.New(options)
+	a.people = people.New(people.Options{
+		Store: a.store, Links: links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Log: log, HourlyLetters: c.Confirmations,
+	})
 	a.handler = web.Handler(web.Options{
-		Service: a.service, Store: a.store, Site: c.site(), Links: links, Metrics: metrics, Version: version(), Log: log,
+		Service: a.service, People: a.people, Store: a.store, Site: c.site(), Links: links, Metrics: metrics, Version: version(), Log: log,
 		Feeds: feeds, Ready: a.ready, Stopping: a.stopping,
 	})
 	return a, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +38,14 @@ type benchAllCmd struct {
 func (benchAllCmd) Help() string {
 	return "Measures this machine with the embedded defaults: durable acceptance, the way to every simulated platform, memory at rest, and starting. " +
 		"Nothing leaves the machine."
+}
+
+// Validate is called by the parser.
+func (c benchAllCmd) Validate() error {
+	if c.Accept < 1 || c.Everywhere < 1 || c.Rows < 1 {
+		return errors.New("--accept, --everywhere and --rows must be 1 or more")
+	}
+	return nil
 }
 
 func (c benchAllCmd) Run(ctx context.Context, s *session) error {
@@ -180,22 +189,28 @@ func startOnce(ctx context.Context, dir string) (took time.Duration, rss int64, 
 	if err != nil {
 		return 0, 0, err
 	}
-	const address = "127.0.0.1:18473"
 	var log strings.Builder
 	cmd := exec.CommandContext(ctx, self, "serve")
-	cmd.Env = []string{"CRIEUR_STATE=" + dir, "CRIEUR_LISTEN=" + address, "CRIEUR_CHANNELS=feed"}
+	cmd.Env = []string{"CRIEUR_STATE=" + dir, "CRIEUR_LISTEN=127.0.0.1:0", "CRIEUR_CHANNELS=feed"} // it is asked on its socket: no port can be taken
 	cmd.Stderr = &log
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return 0, 0, err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	defer func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		err = errors.Join(err, cmd.Wait())
+		if end := <-ended; err != nil || end != nil {
+			err = errors.Join(err, end, errors.New(log.String()))
+		}
 	}()
-	client := &http.Client{Timeout: time.Second}
+	var dialer net.Dialer
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", filepath.Join(dir, socketName))
+	}}}
 	for {
-		r, err := client.Get("http://" + address + "/readyz")
+		r, err := client.Get("http://crieur/readyz")
 		if err == nil {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_ = r.Body.Close()
@@ -203,10 +218,17 @@ func startOnce(ctx context.Context, dir string) (took time.Duration, rss int64, 
 				break
 			}
 		}
-		if time.Since(began) > 30*time.Second || ctx.Err() != nil {
-			return 0, 0, fmt.Errorf("the server did not get ready:\n%s", log.String())
+		if waited := time.Since(began); waited > 2*time.Minute {
+			return 0, 0, fmt.Errorf("the server did not get ready within %s", waited.Round(time.Second))
 		}
-		time.Sleep(time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		case end := <-ended:
+			ended <- end
+			return 0, 0, errors.New("the server ended before it was ready")
+		case <-time.After(time.Millisecond):
+		}
 	}
 	took = time.Since(began)
 	time.Sleep(2 * time.Second) // at rest: the first sweeps are over
@@ -231,11 +253,11 @@ func fill(ctx context.Context, dir string, rows int) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	for n := 0; n < rows; n += 1000 {
-		page := make([]store.Subscriber, min(1000, rows-n))
+		page := make([]store.Address, min(1000, rows-n))
 		for i := range page {
-			page[i] = store.Subscriber{Address: fmt.Sprintf("reader%d@example.org", n+i)}
+			page[i] = store.Address{Channel: "email", Everything: true, Address: fmt.Sprintf("reader%d@example.org", n+i)}
 		}
-		if _, err := db.AddSubscribers(ctx, page); err != nil {
+		if _, err := db.AddAddresses(ctx, page, store.Deed{Act: store.Added, How: "bench", Basis: "express"}); err != nil {
 			return err
 		}
 	}

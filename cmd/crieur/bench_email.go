@@ -184,11 +184,11 @@ func (c benchEmailCmd) mail(ctx context.Context, s *session, dir string, k *sink
 
 func addReaders(ctx context.Context, db *store.DB, n int) error {
 	for from := 0; from < n; from += 5000 {
-		page := make([]store.Subscriber, min(5000, n-from))
+		page := make([]store.Address, min(5000, n-from))
 		for i := range page {
-			page[i] = store.Subscriber{Address: fmt.Sprintf("reader%07d@example.org", from+i), Name: fmt.Sprintf("Ada %d", from+i), Language: "fr"}
+			page[i] = store.Address{Channel: "email", Everything: true, Address: fmt.Sprintf("reader%07d@example.org", from+i), Name: fmt.Sprintf("Ada %d", from+i), Language: "fr"}
 		}
-		if _, err := db.AddSubscribers(ctx, page); err != nil {
+		if _, err := db.AddAddresses(ctx, page, store.Deed{Act: store.Added, How: "bench", Basis: "express"}); err != nil {
 			return err
 		}
 	}

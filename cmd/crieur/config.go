@@ -23,25 +23,26 @@ import (
 
 // Config is the program's own configuration; each channel has its own beside it.
 type Config struct {
-	State       string              `env:"STATE" envDefault:"state" doc:"Directory of the database, the queue and the socket. One server per directory."`
-	Listen      string              `env:"LISTEN" envDefault:"127.0.0.1:8080" doc:"Address of the HTTP server. Put a TLS proxy in front to be reached from elsewhere."`
-	PublicURL   string              `env:"PUBLIC_URL" doc:"Where people reach this server: https://crieur.example.org. Links in mail and feeds begin with it. Default: http:// and the listen address."`
-	DatabaseURL announce.Secret     `env:"DATABASE_URL" doc:"postgres://user:password@host/name; empty: SQLite in the state directory."`
-	Name        string              `env:"NAME" envDefault:"Crieur" doc:"The community, as its members name it."`
-	Postal      string              `env:"POSTAL_ADDRESS" doc:"Postal address of the sender, one line. Mail laws ask for it."`
-	Zone        string              `env:"ZONE" envDefault:"America/Toronto" doc:"IANA time zone of times without one."`
-	Languages   []announce.Language `env:"LANGUAGES" envDefault:"fr,en" doc:"Languages of the community, the default first."`
-	Channels    []string            `env:"CHANNELS" envDefault:"feed" doc:"Accounts to publish on: feed,email,slack,slack@partners,twitter."`
-	Notices     []string            `env:"NOTICES" doc:"Accounts of CHANNELS that tell the organisers what waits for them (a task, a refusal, a dead token), as slack@team or email@team with TO. Empty: only the log tells."`
-	CheckEvery  time.Duration       `env:"CHECK_EVERY" envDefault:"24h" doc:"Time between two looks at the health of every account; 0: none."`
-	Cards       bool                `env:"CARDS" envDefault:"true" doc:"An event without an image gets a card with its title, date and place, on channels where posts have pictures."`
-	CardColour  string              `env:"CARD_COLOUR" doc:"Colour of those cards, as #1a5fb4. Default: one that belongs to the community's name."`
-	FetchAllow  []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
-	Undo        time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
-	Templates   string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
-	SettleGap   time.Duration       `env:"SETTLE_GAP" envDefault:"60s" doc:"Time between two looks for a post whose answer was lost."`
-	LogLevel    string              `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
-	LogFormat   string              `env:"LOG_FORMAT" doc:"json or text. Default: text on a terminal, else json."`
+	State         string              `env:"STATE" envDefault:"state" doc:"Directory of the database, the queue and the socket. One server per directory."`
+	Listen        string              `env:"LISTEN" envDefault:"127.0.0.1:8080" doc:"Address of the HTTP server. Put a TLS proxy in front to be reached from elsewhere."`
+	PublicURL     string              `env:"PUBLIC_URL" doc:"Where people reach this server: https://crieur.example.org. Links in mail and feeds begin with it. Default: http:// and the listen address."`
+	DatabaseURL   announce.Secret     `env:"DATABASE_URL" doc:"postgres://user:password@host/name; empty: SQLite in the state directory."`
+	Name          string              `env:"NAME" envDefault:"Crieur" doc:"The community, as its members name it."`
+	Postal        string              `env:"POSTAL_ADDRESS" doc:"Postal address of the sender, one line. Mail laws ask for it."`
+	Zone          string              `env:"ZONE" envDefault:"America/Toronto" doc:"IANA time zone of times without one."`
+	Languages     []announce.Language `env:"LANGUAGES" envDefault:"fr,en" doc:"Languages of the community, the default first."`
+	Channels      []string            `env:"CHANNELS" envDefault:"feed" doc:"Accounts to publish on: feed,email,slack,slack@partners,twitter."`
+	Notices       []string            `env:"NOTICES" doc:"Accounts of CHANNELS that tell the organisers what waits for them (a task, a refusal, a dead token), as slack@team or email@team with TO. Empty: only the log tells."`
+	CheckEvery    time.Duration       `env:"CHECK_EVERY" envDefault:"24h" doc:"Time between two looks at the health of every account; 0: none."`
+	Cards         bool                `env:"CARDS" envDefault:"true" doc:"An event without an image gets a card with its title, date and place, on channels where posts have pictures."`
+	CardColour    string              `env:"CARD_COLOUR" doc:"Colour of those cards, as #1a5fb4. Default: one that belongs to the community's name."`
+	FetchAllow    []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
+	Undo          time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
+	Confirmations int                 `env:"CONFIRMATIONS" envDefault:"300" doc:"Letters that ask people to confirm their subscription, in an hour. When strangers ask for more, none leaves until it is quieter, and organisers are told."`
+	Templates     string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
+	SettleGap     time.Duration       `env:"SETTLE_GAP" envDefault:"60s" doc:"Time between two looks for a post whose answer was lost."`
+	LogLevel      string              `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	LogFormat     string              `env:"LOG_FORMAT" doc:"json or text. Default: text on a terminal, else json."`
 
 	NATSURL         announce.Secret `env:"NATS_URL" doc:"Servers of an external NATS, separated by commas; empty: embedded, without a port."`
 	NATSCredentials string          `env:"NATS_CREDENTIALS" doc:"File with the NATS user's credentials."`
@@ -124,10 +125,7 @@ func load(environ map[string]string) (Config, error) {
 			bad("LANGUAGES", "%q is not a language tag: write fr, fr-CA or en", l)
 		}
 	}
-	for i := range c.Channels {
-		c.Channels[i] = strings.TrimSpace(c.Channels[i])
-	}
-	c.Channels = slices.DeleteFunc(c.Channels, func(s string) bool { return s == "" })
+	c.Channels = accounts(strings.Join(c.Channels, ","))
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("LISTEN", "%q is not an address: write 127.0.0.1:8080", c.Listen)
 	}
@@ -142,6 +140,9 @@ func load(environ map[string]string) (Config, error) {
 	}
 	if c.Undo < 0 || c.Undo > 24*time.Hour {
 		bad("UNDO", "must be between 0s and 24h")
+	}
+	if c.Confirmations < 1 {
+		bad("CONFIRMATIONS", "must be at least 1")
 	}
 	if c.SettleGap <= 0 {
 		bad("SETTLE_GAP", "must be more than 0s")
@@ -164,6 +165,15 @@ func load(environ map[string]string) (Config, error) {
 	errs = append(errs, unknown(environ)...)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return c, errors.Join(errs...)
+}
+
+// accounts are the names in a list that a person wrote, with commas and perhaps blanks between them.
+func accounts(list string) []string {
+	names := strings.Split(list, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return slices.DeleteFunc(names, func(s string) bool { return s == "" })
 }
 
 // unknown finds variables that nobody reads, most likely misspelt.

@@ -72,8 +72,11 @@ var faulty = sync.OnceValues(func() (string, error) {
 
 var built string
 
+// ample is what a condition is waited for: only a broken program takes so long, not a busy machine.
+const ample = 2 * time.Minute
+
 // visitor is anybody on the web.
-var visitor = &http.Client{Timeout: 10 * time.Second}
+var visitor = &http.Client{Timeout: ample}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -97,12 +100,7 @@ func newChildIn(t *testing.T, w *world.World, people int, dir string) *child {
 		t.Fatal(err)
 	}
 	c := &child{t: t, binary: binary, log: &lockedBuffer{}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := freeAddress(t)
 	c.url = "http://" + address
 	c.vars = map[string]string{
 		"CRIEUR_STATE": dir, "CRIEUR_LISTEN": address, "CRIEUR_UNDO": "0s", "CRIEUR_SETTLE_GAP": "200ms",
@@ -127,6 +125,21 @@ func newChildIn(t *testing.T, w *world.World, people int, dir string) *child {
 	c.home = func() { home(); <-left }
 	t.Cleanup(c.home)
 	return c
+}
+
+// freeAddress is an address on which a server may listen again and again. Its port is below those that the system gives
+// away, so that nobody takes it while the server is dead.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(15_000)))
+		if err == nil {
+			_ = l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // shortDir is a temporary directory whose path leaves room for a Unix socket.
@@ -175,7 +188,7 @@ func (c *child) start(fault string) (*exec.Cmd, chan error) {
 	}
 	dead := make(chan error, 1)
 	go func() { dead <- cmd.Wait() }()
-	c.until("the server is ready", 20*time.Second, func() bool {
+	c.until("the server is ready", ample, func() bool {
 		select {
 		case err := <-dead:
 			dead <- err
@@ -294,7 +307,7 @@ func TestKill(t *testing.T) {
 			t.Log("the last that was waited for:", still)
 		}
 	})
-	c.until("everything is everywhere", time.Minute+time.Duration(total)*3*time.Second, func() bool {
+	c.until("everything is everywhere", ample+time.Duration(total)*3*time.Second, func() bool {
 		for n, id := range accepted {
 			if quiet[n] {
 				continue

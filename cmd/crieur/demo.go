@@ -189,9 +189,14 @@ func (d *demoServer) populate(ctx context.Context, db *store.DB) error {
 		return err
 	}
 	d.token = secret.Reveal()
-	_, err = db.AddSubscribers(ctx, []store.Subscriber{
-		{Address: "ada@example.org", Language: "fr"}, {Address: "blaise@example.org", Language: "fr"}, {Address: "grace@example.com", Language: "en"},
-	})
+	var readers []store.Address
+	for _, r := range []struct {
+		address  string
+		language announce.Language
+	}{{"ada@example.org", "fr"}, {"blaise@example.org", "fr"}, {"grace@example.com", "en"}} {
+		readers = append(readers, store.Address{Channel: "email", Address: r.address, Language: r.language, Everything: true})
+	}
+	_, err = db.AddAddresses(ctx, readers, store.Deed{Act: store.Added, How: "demo", Basis: "express"})
 	return err
 }
 

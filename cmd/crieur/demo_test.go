@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/internal/web/client"
 	"github.com/crieur/crieur/internal/world"
 	"github.com/crieur/crieur/publishers/sim"
@@ -41,7 +44,7 @@ func startDemo(t *testing.T) *demoServer {
 // settle waits until nothing more happens by itself to an announcement.
 func (d *demoServer) settle(t *testing.T, id announce.ID) broadcast.Status {
 	t.Helper()
-	return d.settleWithin(t, id, 30*time.Second)
+	return d.settleWithin(t, id, ample)
 }
 
 func (d *demoServer) settleWithin(t *testing.T, id announce.ID, limit time.Duration) broadcast.Status {
@@ -94,7 +97,7 @@ func (d *demoServer) raw(t *testing.T, method, path, body string, header ...stri
 
 func TestDemoOnce(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(context.Background(), []string{"demo", "--once"}, nil, streams{strings.NewReader(""), &out, &errs}); code != 0 {
+	if code := run(context.Background(), []string{"demo", "--once", "--timeout", "5m"}, nil, streams{strings.NewReader(""), &out, &errs}); code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out.String(), errs.String())
 	}
 	for _, want := range []string{"202 accepted", "feed", "email", "slack", "twitter", "3 people, 3 published"} {
@@ -269,6 +272,40 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// What is wrong with the form of the wall names the field and leads to it.
+func TestWallNamesTheField(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	r, page := d.raw(t, "POST", "/wall", "title=&body=x", "Content-Type", "application/x-www-form-urlencoded")
+	if r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(page, `<a href="#title">title</a>: is required`) {
+		t.Errorf("%d %.600s", r.StatusCode, page)
+	}
+}
+
+// Many clients read the answer only after they have sent everything: they too are told that it was too much.
+func TestTooMuchIsToldAfterItWasSent(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const size = 20 << 20
+	_, err = fmt.Fprintf(conn, "POST /v1/announcements HTTP/1.1\r\nHost: crieur\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	if r.StatusCode != http.StatusRequestEntityTooLarge || r.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %s", r.StatusCode, r.Header.Get("Content-Type"))
+	}
+}
+
 // After a platform accepted a post and cut the connection, there is exactly one post in the end.
 func TestAcceptedThenCut(t *testing.T) {
 	t.Parallel()
@@ -335,6 +372,24 @@ func TestStopFreezesEverything(t *testing.T) {
 	}
 	if st := d.settle(t, b.ID); st.State != broadcast.Published {
 		t.Errorf("after the stop: %+v", st)
+	}
+}
+
+// Whoever waits for an announcement is told at once that all publishing is stopped.
+func TestWaitingEndsAtAStop(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := d.Stop(ctx, "an exercise"); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	vars := []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}
+	file := `{"kind":"news","texts":{"fr":{"title":"Bonjour"}}}`
+	code := run(ctx, []string{"announce", "-", "--wait"}, vars, streams{strings.NewReader(file), &out, &errs})
+	if code != exitFailed || !strings.Contains(out.String(), "crieur resume") || ctx.Err() != nil {
+		t.Errorf("exit %d\n%s%s", code, out.String(), errs.String())
 	}
 }
 
@@ -432,8 +487,8 @@ func TestUnsubscribe(t *testing.T) {
 			t.Fatalf("%d %s", r.StatusCode, body)
 		}
 	}
-	if people, err := d.Subscribers(ctx, "", 10); err != nil || len(people) != 3 {
-		t.Fatalf("%d people, %v", len(people), err)
+	if page, err := d.Subscribers(ctx, web.SubscriberFilter{}, "", 10); err != nil || len(page.Subscribers) != 3 {
+		t.Fatalf("%d people, %v", len(page.Subscribers), err)
 	}
 	for range 2 {
 		if r, _ := d.raw(t, "POST", path, "List-Unsubscribe=One-Click", "Authorization", "", "Content-Type", "application/x-www-form-urlencoded"); r.StatusCode != 200 {
@@ -480,7 +535,7 @@ func TestSlowPlatformDelaysNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+	for end := time.Now().Add(ample); ; <-time.After(5 * time.Millisecond) {
 		st, err := d.Status(ctx, a.ID)
 		if err != nil {
 			t.Fatal(err)

@@ -45,16 +45,10 @@ func (c initCmd) Run(_ context.Context, s *session) error {
 	ask("LANGUAGES", "Languages, the default first", "fr,en", valid)
 	ask("POSTAL_ADDRESS", "Postal address of the sender, one line (mail laws ask for it)", "", valid)
 	ask("CHANNELS", "Channels, among "+strings.Join(publishers.Names(), ", "), "feed", func(m map[string]string) error {
-		for name := range strings.SplitSeq(m[prefix+"CHANNELS"], ",") {
-			if !slices.Contains(publishers.Names(), announce.Channel(strings.TrimSpace(name))) {
-				return fmt.Errorf("%q is not a channel", strings.TrimSpace(name))
-			}
-		}
-		return nil
+		return publishers.Named(accounts(m[prefix+"CHANNELS"]))
 	})
 	settings := map[string][]publishers.Variable{} // by account
-	for name := range strings.SplitSeq(values[prefix+"CHANNELS"], ",") {
-		name = strings.TrimSpace(name)
+	for _, name := range accounts(values[prefix+"CHANNELS"]) {
 		channel := announce.Channel(name)
 		for _, v := range publishers.Variables()[channel] {
 			v.Name = publishers.Prefix(name) + strings.TrimPrefix(v.Name, publishers.Prefix(channel))

@@ -51,8 +51,10 @@ type commands struct {
 	Settle      settleCmd      `cmd:"" help:"Say what you saw of a delivery that waits for a person."`
 	Stop        stopCmd        `cmd:"" help:"Stop all publishing at once, and list what already left."`
 	Resume      resumeCmd      `cmd:"" help:"Publish again after a stop, or on a channel whose fault was mended."`
-	Subscribers subscribersCmd `cmd:"" help:"Manage the mailing list."`
+	Subscribers subscribersCmd `cmd:"" help:"Manage who is told: the mailing list and its like."`
+	Topics      topicsCmd      `cmd:"" help:"Manage what people can choose to hear about."`
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens of the API."`
+	Webpush     webpushCmd     `cmd:"" help:"Make keys for notifications in browsers."`
 	Tasks       tasksCmd       `cmd:"" help:"List what waits for a person, or show one task with the text to post."`
 	Channels    channelsCmd    `cmd:"" help:"List the channels: what each can do, and how it is."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at every account without changing anything, and say what to do."`

@@ -84,12 +84,12 @@ func TestAnyOrder(t *testing.T) {
 	}
 	g.Wait()
 	for n, a := range all {
-		st := d.settleWithin(t, a.id, 90*time.Second)
+		st := d.settleWithin(t, a.id, ample)
 		for range 3 { // two faults in a row on one announcement leave a question
 			if !tell(ctx, t, d.Client, d.world, st, n) {
 				break
 			}
-			st = d.settleWithin(t, a.id, 90*time.Second)
+			st = d.settleWithin(t, a.id, ample)
 		}
 		for _, row := range st.Deliveries {
 			if row.State == announce.Unknown || row.State == announce.FailedState {

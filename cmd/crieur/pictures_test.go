@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 )
@@ -44,7 +43,7 @@ func TestPicturesOfAMailAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.until("the mail is there", 20*time.Second, func() bool { return len(w.Platform("email").Posts()) == 1 })
+	c.until("the mail is there", ample, func() bool { return len(w.Platform("email").Posts()) == 1 })
 	mail := html.UnescapeString(w.Platform("email").Posts()[0].HTML)
 	found := mediaAddress.FindStringSubmatch(mail)
 	if found == nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -35,6 +36,9 @@ func (s *session) reach(ctx context.Context) (*reached, error) {
 		return nil, &configError{err}
 	}
 	if remote.URL != "" {
+		if u, err := url.Parse(remote.URL); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+			return nil, &configError{errors.New(prefix + "URL: is not the address of a server: write https://crieur.example.org, without user name or password")}
+		}
 		return &reached{Client: client.New(remote.URL, remote.Token, &http.Transport{Proxy: http.ProxyFromEnvironment}), close: func() error { return nil }}, nil
 	}
 	c, err := load(s.environ)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/world"
@@ -62,7 +61,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.until("the faults are played", time.Minute, func() bool {
+		c.until("the faults are played", ample, func() bool {
 			st, err := c.client.Status(ctx, a.ID)
 			if err != nil {
 				t.Fatal(err)
@@ -134,6 +133,18 @@ func TestConfigurationErrorsHideSecrets(t *testing.T) {
 	for _, want := range []string{"CRIEUR_ZONE", "CRIEUR_SLAKC_TOKEN"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not named in:\n%s", want, text)
+		}
+	}
+}
+
+// The address of the server is checked before it is asked, and what is wrong with it is told without it: it may hold a password.
+func TestAddressOfTheServer(t *testing.T) {
+	const planted = "s3cr3t-canary-value"
+	for _, address := range []string{planted, "ftp://example.org/" + planted, "https://ada:" + planted + "@127.0.0.1:1", "https://" + planted + "@[bad", "https:///" + planted, planted + "\x01"} {
+		var out, errs strings.Builder
+		code := run(context.Background(), []string{"status"}, []string{"CRIEUR_URL=" + address}, streams{strings.NewReader(""), &out, &errs})
+		if code != exitInput || !strings.Contains(errs.String(), "CRIEUR_URL: ") || strings.Contains(out.String()+errs.String(), planted) {
+			t.Errorf("%q: exit %d\n%s%s", address, code, out.String(), errs.String())
 		}
 	}
 }

@@ -52,6 +52,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 	public, local := a.httpServer(base, handler), a.httpServer(web.WithActor(base, "the server's own machine"), handler)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.service.Run(ctx) })
+	g.Go(func() error { return a.people.Run(ctx) })
 	g.Go(func() error { return served(public.Serve(listener)) })
 	g.Go(func() error { return served(local.Serve(socket)) })
 	g.Go(func() error {

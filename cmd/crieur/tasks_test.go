@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/sim"
@@ -66,11 +65,11 @@ func TestTaskIsToldOnceAndSettledOnItsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.until("the organisers are told", 20*time.Second, func() bool { return len(team.Posts()) > 0 })
+	c.until("the organisers are told", ample, func() bool { return len(team.Posts()) > 0 })
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-dead
 	cmd, dead = c.start("") // and are not told again by the next start
-	c.until("all is quiet", 20*time.Second, func() bool {
+	c.until("all is quiet", ample, func() bool {
 		all, err := c.client.Tasks(context.Background())
 		return err == nil && len(all) == 1 && len(team.Posts()) == 1
 	})
@@ -123,7 +122,7 @@ func TestAnOldTaskPageSettlesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.until("the organisers are told", 20*time.Second, func() bool { return len(team.Posts()) == 1 })
+	c.until("the organisers are told", ample, func() bool { return len(team.Posts()) == 1 })
 	link := taskLink.FindString(html.UnescapeString(team.Posts()[0].Text + " " + team.Posts()[0].HTML))
 	if _, err := c.client.Amend(ctx, a.ID, 1, numbered(2)); err != nil {
 		t.Fatal(err)
@@ -139,7 +138,7 @@ func TestAnOldTaskPageSettlesNothing(t *testing.T) {
 			t.Errorf("%s after a retraction: %d", old, status)
 		}
 	}
-	c.until("the person is asked to take it down", 20*time.Second, func() bool {
+	c.until("the person is asked to take it down", ample, func() bool {
 		status, body := page(t, http.MethodGet, link, "")
 		return status == http.StatusOK && strings.Contains(body, `name="verb" value="retract"`) && strings.Contains(body, "retirer à la main")
 	})
@@ -171,16 +170,16 @@ func TestStopIsToldOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.until("the organisers are told", 20*time.Second, func() bool { return len(team.Posts()) > 0 })
+	c.until("the organisers are told", ample, func() bool { return len(team.Posts()) > 0 })
 	public.Script().Push(gone)
 	if err := c.client.Resume(context.Background(), "slack@hook"); err != nil {
 		t.Fatal(err)
 	}
-	c.until("they are told of the second stop", 20*time.Second, func() bool { return len(team.Posts()) > 1 })
+	c.until("they are told of the second stop", ample, func() bool { return len(team.Posts()) > 1 })
 	if err := c.client.Resume(context.Background(), "slack@hook"); err != nil {
 		t.Fatal(err)
 	}
-	c.until("everything is out", 20*time.Second, func() bool { return len(public.Posts()) == 3 })
+	c.until("everything is out", ample, func() bool { return len(public.Posts()) == 3 })
 	if n := len(team.Posts()); n != 2 || !strings.Contains(team.Posts()[0].Text, "crieur resume slack@hook") {
 		t.Errorf("%d notices: %+v", n, team.Posts())
 	}

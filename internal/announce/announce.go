@@ -39,9 +39,10 @@ const (
 	KindCancellation Kind = "cancellation"
 	KindRecap        Kind = "recap"
 	KindDigest       Kind = "digest"
-	KindWelcome      Kind = "welcome"
-	KindConfirm      Kind = "confirm" // asks one person whether they want to be written to
-	KindNotice       Kind = "notice"  // from Crieur to the organisers
+	KindWelcome      Kind = "welcome"     // to one person, who has just joined
+	KindConfirm      Kind = "confirm"     // to one person: is it you who asked to join?
+	KindPreferences  Kind = "preferences" // to one person: a fresh link to their choices
+	KindNotice       Kind = "notice"      // from Crieur to the organisers
 )
 
 // Kinds lists the kinds that an organiser can announce, in the order a person would read them.
@@ -50,7 +51,9 @@ func Kinds() []Kind {
 }
 
 // Listed reports whether announcements of this kind are among those that organisers made.
-func (k Kind) Listed() bool { return k != KindWelcome && k != KindConfirm && k != KindNotice }
+func (k Kind) Listed() bool {
+	return k != KindWelcome && k != KindConfirm && k != KindPreferences && k != KindNotice
+}
 
 // AboutPast reports whether an announcement of this kind makes sense after its event is over.
 func (k Kind) AboutPast() bool { return k == KindRecap || k == KindNews || k == KindDigest }

@@ -35,6 +35,7 @@ type Message struct {
 	Unsubscribe  string    `json:"unsubscribe,omitempty"` // the person's own link; replaces UnsubscribeMark
 	Preferences  string    `json:"preferences,omitempty"` // the person's own link to what they get, why, and how often; replaces PreferencesMark
 	Archive      string    `json:"archive,omitempty"`     // the person's own link to this message as a page; replaces ArchiveMark
+	ReturnPath   string    `json:"return_path,omitempty"` // where bounces of this one mail go; empty: where the account's go
 	Date         time.Time `json:"date,omitzero"`         // when the delivery first became due; equal on every repeat
 	Root         Receipt   `json:"-"`                     // of the thread's first part, when Part > 0
 	Parent       Receipt   `json:"-"`                     // of the part before this one, which it answers, when Part > 0

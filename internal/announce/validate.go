@@ -54,7 +54,7 @@ func (f *Faults) texts(a Announcement) {
 }
 
 func (f *Faults) text(path string, t Text) {
-	if strings.TrimSpace(t.Title) == "" {
+	if blank(t.Title) {
 		f.add(path+".title", "is required")
 	}
 	f.line(path+".title", t.Title, maxTitle)
@@ -82,8 +82,8 @@ func (f *Faults) rest(a Announcement, r Rules) {
 	}
 	f.count("topics", len(a.Topics), maxItems)
 	for i, t := range a.Topics {
-		if !topicName.MatchString(t) {
-			f.add(fmt.Sprintf("topics[%d]", i), "must be 1 to 64 letters, digits, spaces, - or _")
+		if say := BadTopic(t); say != "" {
+			f.add(fmt.Sprintf("topics[%d]", i), "%s", say)
 		}
 	}
 	f.count("audience_languages", len(a.Audience), maxItems)
@@ -132,7 +132,7 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 		}
 	}
 	if v := e.Venue; v != nil {
-		if strings.TrimSpace(v.Name) == "" {
+		if blank(v.Name) {
 			f.add("event.venue.name", "is required")
 		}
 		f.line("event.venue.name", v.Name, maxName)
@@ -144,7 +144,7 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 	f.count("event.talks", len(e.Talks), maxItems)
 	for i, t := range e.Talks {
 		path := fmt.Sprintf("event.talks[%d]", i)
-		if strings.TrimSpace(t.Title) == "" {
+		if blank(t.Title) {
 			f.add(path+".title", "is required")
 		}
 		f.line(path+".title", t.Title, maxTitle)
@@ -162,7 +162,7 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 
 // speaker checks a speaker or a partner.
 func (f *Faults) speaker(path string, s Speaker) {
-	if strings.TrimSpace(s.Name) == "" {
+	if blank(s.Name) {
 		f.add(path+".name", "is required")
 	}
 	f.line(path+".name", s.Name, maxName)
@@ -193,7 +193,7 @@ func (f *Faults) images(a Announcement) {
 		} else if len(img.Data) > 0 {
 			a.Images[i].Type = imageType(img.Data)
 		}
-		if strings.TrimSpace(img.AltFor(a.Default, a.Default)) == "" {
+		if blank(img.AltFor(a.Default, a.Default)) {
 			f.add(fmt.Sprintf("%s.alt.%s", path, a.Default), "is required: say what the picture shows, for people who cannot see it")
 		}
 		f.count(path+".alt", len(img.Alt), maxTongues)
@@ -258,6 +258,11 @@ func (f *Faults) prose(field, s string, most int) {
 	}
 }
 
+// blank reports whether s holds nothing that readers can see: spaces, joiners and other marks without a shape of their own.
+func blank(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) })
+}
+
 // forbidden are controls and the marks that reorder text around them; joiners and variation selectors are part of emoji.
 func forbidden(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0xFEFF
@@ -309,4 +314,12 @@ func clip(s string) string {
 		return string(r[:40]) + "…"
 	}
 	return s
+}
+
+// BadTopic says why a word cannot be a topic; empty: it can.
+func BadTopic(name string) string {
+	if topicName.MatchString(name) {
+		return ""
+	}
+	return "must be 1 to 64 letters, digits, spaces, - or _"
 }

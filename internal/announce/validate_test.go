@@ -99,6 +99,8 @@ func TestSingleFaults(t *testing.T) {
 		{"no alt text in the default language", "images[0].alt.fr", func(d *Draft) { d.Images[0].Alt = map[Language]string{"en": "A room"} }},
 		{"sent in another encoding", "texts.fr.title", func(d *Draft) { d.Texts["fr"] = Text{Title: "Soir\ufffde"} }},
 		{"no text", "texts", func(d *Draft) { d.Texts = nil }},
+		{"a title that nobody can see", "texts.fr.title", func(d *Draft) { d.Texts["fr"] = Text{Title: "\u200b\u2060 \u00ad"} }},
+		{"a speaker whom nobody can see", "event.talks[0].speakers[0].name", func(d *Draft) { d.Event.Talks[0].Speakers[0].Name = "\u200d\ufe0f" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := good()

@@ -46,6 +46,7 @@ func table() map[string]row {
 		"templates":                {may: []string{announce}},
 		fetch:                      {},
 		media:                      {may: []string{announce, fetch}},
+		"internal/bounce":          {may: []string{announce, fetch}},
 		people:                     {may: []string{announce, store}},
 		broadcast:                  {may: []string{announce, store, "queue", "templates", media, people}, tests: []string{sim}},
 		web:                        {may: []string{announce, broadcast, people, store}, tests: []string{client, "queue", "templates", sim}},

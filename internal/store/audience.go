@@ -39,7 +39,7 @@ func (who audience) where(ctx context.Context, c conn, now time.Time) (string, [
 	if who.only > 0 {
 		standing := `standing = 'active'`
 		if who.kind == announce.KindConfirm {
-			standing = `standing IN ('pending', 'active')`
+			standing = `standing IN ('pending', 'active', 'unsubscribed', 'bounced')` // whether they asked is read when it begins
 		}
 		return `id = ? AND channel = ? AND ` + standing, []any{who.only, who.channel}, nil
 	}

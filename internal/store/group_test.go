@@ -192,7 +192,7 @@ func TestTheFloorKeepsRoomForWhatWasAccepted(t *testing.T) {
 	_, _, err := db.Save(t.Context(), sample(db, "slack"))
 	want(t, err, ErrFull)
 	want(t, db.Ready(t.Context()), ErrFull)
-	_, err = db.AddSubscribers(t.Context(), people(5))
+	_, err = enlist(t.Context(), db, people(5))
 	want(t, err, ErrFull)
 	_, _, err = db.Plan(t.Context(), 10)
 	want(t, err, ErrFull)

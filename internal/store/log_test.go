@@ -45,7 +45,7 @@ func TestTheLogTellsTheStory(t *testing.T) {
 			}
 		}
 		told := []string{
-			"ada submitted  : Réunion d’été", "planned email : 2", "worker delivery slack calling: publish", "worker delivery slack published: https://example.org/slack",
+			"test subscribers  : 2 added", "ada submitted  : Réunion d’été", "planned email : 2", "worker delivery slack calling: publish", "worker delivery slack published: https://example.org/slack",
 			"ada amended  : Réunion d’été", "worker delivery slack calling: amend", "worker delivery slack unknown: no answer",
 			"bea retracted  :", "bea stopped  : enough", "account-stopped slack : token revoked",
 		}

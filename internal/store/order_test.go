@@ -13,7 +13,7 @@ func TestWhoWaitsForWhom(t *testing.T) {
 		then  func(ctx context.Context, db *DB, id int64) error
 	}{
 		"an unsubscription for the person's claim": {beginClaim, func(ctx context.Context, db *DB, id int64) error {
-			_, err := db.Unsubscribe(ctx, id)
+			_, err := leave(ctx, db, id)
 			return err
 		}},
 		"a stop for every claim": {beginClaim, func(ctx context.Context, db *DB, _ int64) error { return db.Stop(ctx, "ada", "enough") }},
@@ -43,7 +43,7 @@ func TestWhoWaitsForWhom(t *testing.T) {
 			s := sample(one).personal(one, "email")
 			save(t, one, s)
 			planAll(t, one, 10)
-			all, err := one.Subscribers(t.Context(), "", 1)
+			all, err := enlisted(t.Context(), one, 1)
 			must(t, err)
 			inside, leave, left, over := make(chan struct{}), make(chan struct{}), make(chan error, 1), make(chan error, 1)
 			go func() {

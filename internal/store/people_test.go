@@ -11,56 +11,6 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-func TestSubscribers(t *testing.T) {
-	both(t, func(t *testing.T, p *place) {
-		db := p.open(t)
-		ctx := t.Context()
-		list := []Subscriber{{Address: "Bea@Example.org", Name: "Bea", Language: "en"}, {Address: " ada@example.org", Name: "Ada", Language: "fr"}, {Address: "cleo@example.org"}}
-		if n, err := db.AddSubscribers(ctx, list); n != 3 || err != nil {
-			t.Fatal(n, err)
-		}
-		if n, err := db.AddSubscribers(ctx, []Subscriber{{Address: "ADA@example.org", Name: "Other"}}); n != 0 || err != nil {
-			t.Fatal(n, err)
-		}
-		all, err := db.Subscribers(ctx, "", 10)
-		if err != nil || len(all) != 3 || all[0].Address != "ada@example.org" || all[0].Name != "Ada" || all[1].Address != "Bea@Example.org" || !all[0].Created.Equal(db.Now()) {
-			t.Fatalf("%+v %v", all, err)
-		}
-		if after, err := db.Subscribers(ctx, "ADA@example.org", 1); err != nil || len(after) != 1 || after[0].Name != "Bea" {
-			t.Fatalf("%+v %v", after, err)
-		}
-		if s, err := db.Subscriber(ctx, all[1].ID); err != nil || s != all[1] {
-			t.Errorf("%+v %v", s, err)
-		}
-		_, err = db.Subscriber(ctx, 1<<40)
-		want(t, err, ErrNotFound)
-		for range 2 {
-			if known, err := db.Unsubscribe(ctx, all[1].ID); !known || err != nil {
-				t.Fatal(known, err)
-			}
-		}
-		if known, err := db.Unsubscribe(ctx, 1<<40); known || err != nil {
-			t.Fatal(known, err)
-		}
-		if removed, err := db.RemoveSubscriber(ctx, "cleo@EXAMPLE.org"); !removed || err != nil {
-			t.Fatal(removed, err)
-		}
-		if removed, err := db.RemoveSubscriber(ctx, "cleo@example.org"); removed || err != nil {
-			t.Fatal(removed, err)
-		}
-		if left, err := db.Subscribers(ctx, "", 10); err != nil || len(left) != 1 {
-			t.Fatalf("%+v %v", left, err)
-		}
-		// Who was removed may come back; who unsubscribed may not be brought back.
-		if n, err := db.AddSubscribers(ctx, list); n != 1 || err != nil {
-			t.Fatal(n, err)
-		}
-		if s, err := db.Subscriber(ctx, all[1].ID); err != nil || s.Active {
-			t.Fatalf("%+v %v", s, err)
-		}
-	})
-}
-
 func TestPersonalMessages(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		db := p.open(t)
@@ -70,7 +20,7 @@ func TestPersonalMessages(t *testing.T) {
 			t.Fatalf("due %v %v", jobs, err)
 		}
 		planAll(t, db, 10)
-		all, err := db.Subscribers(t.Context(), "", 10)
+		all, err := enlisted(t.Context(), db, 10)
 		must(t, err)
 		texts := map[announce.Language]string{"fr": "un fr", "fr-CA": "un fr", "en": "un en", "de": "un fr"}
 		for i := range 5 {
@@ -100,7 +50,7 @@ func TestPlanIsCutAndResumed(t *testing.T) {
 		planned := 0
 		for i := 0; ; i++ {
 			if i == 1 {
-				added, err := db.AddSubscribers(ctx, []Subscriber{{Address: "late@example.org"}})
+				added, err := enlist(ctx, db, []Address{{Channel: "email", Address: "late@example.org"}})
 				if added != 1 || err != nil {
 					t.Fatal(added, err)
 				}
@@ -215,7 +165,7 @@ func TestUnsubscribeAgainstBeginning(t *testing.T) {
 		add(t, db, n)
 		id := save(t, db, sample(db).personal(db, "email"))
 		planAll(t, db, 100)
-		subscribers, err := db.Subscribers(t.Context(), "", n)
+		subscribers, err := enlisted(t.Context(), db, n)
 		must(t, err)
 		var mu sync.Mutex
 		left := map[string]bool{} // whose unsubscription was answered
@@ -248,7 +198,7 @@ func TestUnsubscribeAgainstBeginning(t *testing.T) {
 		}
 		group.Go(func() {
 			for i := len(subscribers) - 1; i >= 0; i -= 2 {
-				if _, err := all[len(all)-1].Unsubscribe(context.Background(), subscribers[i].ID); err != nil {
+				if _, err := leave(context.Background(), all[len(all)-1], subscribers[i].ID); err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
@@ -273,7 +223,7 @@ func TestUnsubscribedWhileUnknown(t *testing.T) {
 		id := save(t, db, sample(db).personal(db, "email"))
 		planAll(t, db, 10)
 		lost := write(t, db, id)
-		if known, err := db.Unsubscribe(t.Context(), lost.Address); !known || err != nil {
+		if known, err := leave(t.Context(), db, lost.Address); !known || err != nil {
 			t.Fatal(known, err)
 		}
 		p.clock.forward(time.Hour)

@@ -13,6 +13,7 @@ import (
 // Keys of advisory locks. They are taken in this order, and nothing is locked after lockLog.
 const (
 	lockSchema int64 = 0x637269657572_01 // "crieur"
+	lockAsking int64 = 0x637269657572_04 // makes requests to join count one after the other
 	lockGate   int64 = 0x637269657572_02 // shared by claims, exclusive to what holds claims back
 	lockLog    int64 = 0x637269657572_03 // makes events commit in the order of their numbers
 )

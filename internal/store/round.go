@@ -316,10 +316,16 @@ func (t *tx) unwelcome(ctx context.Context, l *Letter, p *plan) (string, error) 
 	var paused int64
 	_, err := t.one(ctx, `SELECT standing, paused_until, address, name, updated_at FROM addresses WHERE id = ?`+t.lock("FOR SHARE"),
 		[]any{l.Address}, &standing, &paused, &l.To, &l.Name, &l.updated)
+	asked := false
+	if err == nil && standing != "active" && p.audience.kind == announce.KindConfirm {
+		var last Act
+		last, err = t.lastWord(ctx, l.Address)
+		asked = last == Asked && standing != "complained"
+	}
 	switch {
 	case err != nil:
 		return "", err
-	case standing == "active", standing == "pending" && p.audience.kind == announce.KindConfirm:
+	case standing == "active", asked:
 	case standing == "bounced":
 		return faultBounced, nil
 	default:

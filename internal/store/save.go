@@ -148,10 +148,12 @@ func (db *DB) Forget(ctx context.Context, k Key) error {
 	})
 }
 
-// Prune deletes idempotency keys that have expired.
+// Prune deletes idempotency keys that have expired, and what is known of people who never confirmed.
 func (db *DB) Prune(ctx context.Context) error {
 	return db.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM idempotency WHERE expires <= ?`, us(t.now))
-		return err
+		if _, err := t.exec(ctx, `DELETE FROM idempotency WHERE expires <= ?`, us(t.now)); err != nil {
+			return err
+		}
+		return t.forget(ctx)
 	})
 }

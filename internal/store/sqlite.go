@@ -34,7 +34,7 @@ func (db *DB) openSQLite(ctx context.Context) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	writes, err := connect(path, 1, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "journal_size_limit(67108864)")
+	writes, err := connect(path, 1, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "journal_size_limit(67108864)", "secure_delete(1)")
 	if err != nil {
 		return err
 	}

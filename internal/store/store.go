@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Dir     string           // state directory, locked while the DB is open; created when missing. Empty only with URL
 	URL     announce.Secret  // postgres://...; empty: SQLite in Dir
-	MinFree int64            // Save, Plan and AddSubscribers are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
+	MinFree int64            // Save, Plan, Ask and AddAddresses are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
 	Clock   func() time.Time // nil: the system's; Postgres: corrected to the server's
 	Log     *slog.Logger     // nil: silent
 }

@@ -331,17 +331,32 @@ func want(t testing.TB, err, target error) {
 	}
 }
 
-func people(n int) []Subscriber {
-	all := make([]Subscriber, n)
+func people(n int) []Address {
+	all := make([]Address, n)
 	for i := range all {
-		all[i] = Subscriber{Address: fmt.Sprintf("person%04d@example.org", i), Name: "Person", Language: []announce.Language{"fr", "en", "fr-CA", "", "de"}[i%5]}
+		all[i] = Address{Channel: "email", Everything: true, Address: fmt.Sprintf("person%04d@example.org", i), Name: "Person", Language: []announce.Language{"fr", "en", "fr-CA", "", "de"}[i%5]}
 	}
 	return all
 }
 
+func enlist(ctx context.Context, db *DB, all []Address) (added int, err error) {
+	n, err := db.AddAddresses(ctx, all, Deed{Act: Added, How: "test", Basis: "express"})
+	return n.Added, err
+}
+
+// enlisted are the active mail addresses, in order.
+func enlisted(ctx context.Context, db *DB, limit int) ([]Address, error) {
+	page, _, err := db.Addresses(ctx, Search{Channel: "email", Standing: []Standing{Active}, Limit: limit})
+	return page, err
+}
+
+func leave(ctx context.Context, db *DB, id int64) (known bool, err error) {
+	return db.EndSubscription(ctx, id, Deed{How: "test"})
+}
+
 func add(t testing.TB, db *DB, n int) {
 	t.Helper()
-	added, err := db.AddSubscribers(t.Context(), people(n))
+	added, err := enlist(t.Context(), db, people(n))
 	if err != nil || added != n {
 		t.Fatalf("%d added, %v", added, err)
 	}

@@ -91,16 +91,6 @@ type AccountState struct {
 	Fault       string    // why it is stopped, for a person
 }
 
-// Subscriber is a person who is told by personal channels.
-type Subscriber struct {
-	ID       int64
-	Address  string
-	Name     string
-	Language announce.Language // empty: the announcement's default
-	Active   bool
-	Created  time.Time
-}
-
 // Token is a key to the API, without its secret.
 type Token struct {
 	ID      string
@@ -112,7 +102,9 @@ type Token struct {
 }
 
 // Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
-// settled, skipped, planned, paused, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked.
+// settled, skipped, planned, paused, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
+// subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what),
+// suppression-lifted, topic, topic-removed.
 type Event struct {
 	Seq          int64 // increases in order of commit; never reused
 	At           time.Time

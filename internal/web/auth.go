@@ -9,15 +9,25 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Scopes of a token. Each includes the ones before it.
+// Scopes of a token. Announce includes read; admin includes all. Subscribers stands aside: it is for a website's form or a
+// members' register, and sees and changes who is told, and nothing else.
 const (
-	ScopeRead     = "read"
-	ScopeAnnounce = "announce"
-	ScopeAdmin    = "admin"
+	ScopeRead        = "read"
+	ScopeAnnounce    = "announce"
+	ScopeSubscribers = "subscribers"
+	ScopeAdmin       = "admin"
 )
 
-// Scopes lists the scopes, the least first.
-func Scopes() []string { return []string{ScopeRead, ScopeAnnounce, ScopeAdmin} }
+// included are the scopes whose tokens may do what needs one.
+func included(scope string) []string {
+	switch scope {
+	case ScopeRead:
+		return []string{ScopeRead, ScopeAnnounce, ScopeAdmin}
+	case ScopeAnnounce, ScopeSubscribers:
+		return []string{scope, ScopeAdmin}
+	}
+	return []string{ScopeAdmin}
+}
 
 // actor is who makes a request: a token, or a person at the server itself.
 type actor struct {
@@ -39,8 +49,7 @@ func actorOf(ctx context.Context) actor {
 }
 
 func (a actor) may(scope string) bool {
-	need := slices.Index(Scopes(), scope)
-	return slices.ContainsFunc(a.Scopes, func(s string) bool { return slices.Index(Scopes(), s) >= need })
+	return slices.ContainsFunc(included(scope), func(s string) bool { return slices.Contains(a.Scopes, s) })
 }
 
 // scoped is the metadata key under which an operation names the scope it needs.

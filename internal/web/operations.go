@@ -7,7 +7,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/internal/store"
 )
@@ -26,14 +25,6 @@ type Token struct {
 type NewToken struct {
 	Token
 	Secret string `json:"secret" doc:"Shown this once; only its hash is kept."`
-}
-
-// Subscriber is a person on the mailing list.
-type Subscriber struct {
-	Address  string            `json:"address" maxLength:"320"`
-	Name     string            `json:"name,omitempty" maxLength:"200"`
-	Language announce.Language `json:"language,omitempty" maxLength:"35"`
-	Created  *time.Time        `json:"created_at,omitempty" readOnly:"true"`
 }
 
 // Stopped answers a stop: what had left already.
@@ -101,6 +92,7 @@ func (s *server) operations() {
 	})
 	s.tokens()
 	s.subscribers()
+	s.topics()
 }
 
 func (s *server) tokens() {
@@ -108,7 +100,7 @@ func (s *server) tokens() {
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, create, func(ctx context.Context, in *body[struct {
 		Name   string   `json:"name" minLength:"1" maxLength:"100" doc:"What will use it."`
-		Scopes []string `json:"scopes" minItems:"1" enum:"read,announce,admin"`
+		Scopes []string `json:"scopes" minItems:"1" enum:"read,announce,subscribers,admin"`
 	}]) (*body[NewToken], error) {
 		plain, t, err := s.Store.CreateToken(ctx, in.Body.Name, in.Body.Scopes)
 		if err != nil {
@@ -153,58 +145,4 @@ func tokenOf(t store.Token) Token {
 		out.Revoked = &t.Revoked
 	}
 	return out
-}
-
-func (s *server) subscribers() {
-	huma.Register(s.api, op("POST", "/v1/subscribers", "addSubscribers", ScopeAdmin, "Add people to the mailing list", 413, 422, 507),
-		func(ctx context.Context, in *body[struct {
-			Subscribers []Subscriber `json:"subscribers" minItems:"1" maxItems:"10000"`
-		}]) (*body[struct {
-			Added int `json:"added" doc:"Those who were not on the list; people who unsubscribed stay unsubscribed."`
-		}], error) {
-			people, err := subscribersOf(in.Body.Subscribers)
-			if err != nil {
-				return nil, s.fail(err)
-			}
-			out := &body[struct {
-				Added int `json:"added" doc:"Those who were not on the list; people who unsubscribed stay unsubscribed."`
-			}]{}
-			if out.Body.Added, err = s.Store.AddSubscribers(ctx, people); err != nil {
-				return nil, s.fail(err)
-			}
-			return out, nil
-		})
-	huma.Register(s.api, op("GET", "/v1/subscribers", "subscribers", ScopeAdmin, "List the people on the mailing list, by address"),
-		func(ctx context.Context, in *struct {
-			After string `query:"after" maxLength:"320"`
-			Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-		}) (*body[struct {
-			Subscribers []Subscriber `json:"subscribers"`
-		}], error) {
-			people, err := s.Store.Subscribers(ctx, in.After, in.Limit)
-			if err != nil {
-				return nil, s.fail(err)
-			}
-			out := &body[struct {
-				Subscribers []Subscriber `json:"subscribers"`
-			}]{}
-			out.Body.Subscribers = make([]Subscriber, 0, len(people))
-			for _, p := range people {
-				out.Body.Subscribers = append(out.Body.Subscribers, Subscriber{p.Address, p.Name, p.Language, &p.Created})
-			}
-			return out, nil
-		})
-	huma.Register(s.api, op("DELETE", "/v1/subscribers/{address}", "removeSubscriber", ScopeAdmin, "Take a person off the mailing list", 404),
-		func(ctx context.Context, in *struct {
-			Address string `path:"address" maxLength:"320"`
-		}) (*struct{}, error) {
-			ok, err := s.Store.RemoveSubscriber(ctx, in.Address)
-			if err == nil && !ok {
-				err = store.ErrNotFound
-			}
-			if err != nil {
-				return nil, s.fail(err)
-			}
-			return nil, nil
-		})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sort"
 	"strings"
@@ -49,12 +50,12 @@ type unsubscribeData struct {
 
 // unsubscribePage shows a button and changes nothing: scanners follow links (RFC 8058 section 1).
 func (s *server) unsubscribePage(w http.ResponseWriter, r *http.Request) {
-	var p store.Subscriber
+	var p store.Address
 	b, err := s.Links.Read(people.Unsubscribe, r.PathValue("token"), s.Store.Now())
 	if err == nil {
-		p, err = s.Store.Subscriber(r.Context(), b.Address)
+		p, err = s.Store.Address(r.Context(), b.Address)
 	}
-	data := unsubscribeData{Community: s.Site.Name, Address: masked(p.Address), Done: err == nil && !p.Active}
+	data := unsubscribeData{Community: s.Site.Name, Address: people.Masked(p.Channel, p.Address), Done: err == nil && p.Standing != store.Active && p.Standing != store.Pending}
 	status := http.StatusOK
 	if errors.Is(err, people.ErrLink) || errors.Is(err, store.ErrNotFound) {
 		data.Unknown, status = true, http.StatusNotFound
@@ -68,12 +69,12 @@ func (s *server) unsubscribePage(w http.ResponseWriter, r *http.Request) {
 
 // unsubscribe acts at once and without questions, for a person and for a mail program's one-click POST (RFC 8058 section 3.2).
 func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
-	ok := false
-	b, err := s.Links.Read(people.Unsubscribe, r.PathValue("token"), s.Store.Now())
-	if err == nil {
-		ok, err = s.Store.Unsubscribe(r.Context(), b.Address)
+	how := "page"
+	if r.PostFormValue("List-Unsubscribe") == "One-Click" {
+		how = "one-click"
 	}
-	if err != nil && !errors.Is(err, people.ErrLink) {
+	ok, err := s.People.Unsubscribe(r.Context(), r.PathValue("token"), how, netip.Prefix{})
+	if err != nil {
 		s.Log.Error("an unsubscribe failed", "err", err)
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, "Réessayez dans un moment. / Please try again in a moment.", http.StatusServiceUnavailable)
@@ -84,15 +85,6 @@ func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusNotFound
 	}
 	s.page(w, status, "unsubscribe.html", unsubscribeData{Community: s.Site.Name, Unknown: !ok, Done: ok})
-}
-
-// masked shows enough of an address for its owner to know it.
-func masked(address string) string {
-	name, domain, ok := strings.Cut(address, "@")
-	if !ok || name == "" {
-		return ""
-	}
-	return string([]rune(name)[:1]) + "…@" + domain
 }
 
 type docsData struct {
@@ -117,7 +109,7 @@ func (s *server) docs(w http.ResponseWriter, _ *http.Request) {
 	doc := s.api.OpenAPI()
 	data := docsData{doc.Info.Title, doc.Info.Version, doc.Info.Description, nil}
 	for path, item := range doc.Paths {
-		for method, o := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "DELETE": item.Delete} {
+		for method, o := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete} {
 			if o == nil {
 				continue
 			}

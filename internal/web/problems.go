@@ -24,7 +24,7 @@ func answer(err error) huma.StatusError {
 		for i, f := range faults {
 			details[i] = &huma.ErrorDetail{Location: "body." + f.Field, Message: f.Say}
 		}
-		return huma.NewError(http.StatusUnprocessableEntity, "the announcement cannot be accepted as it is; errors says what to change", details...)
+		return huma.NewError(http.StatusUnprocessableEntity, "this cannot be accepted as it is; errors says what to change", details...)
 	case errors.As(err, &stale):
 		return huma.Error412PreconditionFailed(fmt.Sprintf("the announcement is at revision %d by now; read it again, then repeat the change", stale.Current))
 	case errors.Is(err, broadcast.ErrRunning):
@@ -35,7 +35,7 @@ func answer(err error) huma.StatusError {
 		return huma.Error422UnprocessableEntity("this Idempotency-Key was used for another body; use a new key for a new announcement",
 			&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "was used for another body"})
 	case errors.Is(err, store.ErrNotFound):
-		return huma.Error404NotFound("there is no such thing; it may have been removed")
+		return huma.Error404NotFound("nothing here has this name or ID: it is mistyped, or was removed")
 	case errors.Is(err, store.ErrFenced):
 		return huma.Error409Conflict("a call to the channel is under way; wait for its end, then look again")
 	case errors.Is(err, store.ErrFull):

@@ -4,6 +4,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -28,7 +29,8 @@ type Options struct {
 	Store    *store.DB
 	Site     announce.Site
 	Links    *people.Links // as in messages
-	Feeds    http.Handler  // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	People   *people.Service
+	Feeds    http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
 	Metrics  *prometheus.Registry
 	Ready    func(context.Context) map[string]error // by component, beside the database
 	Stopping <-chan struct{}                        // closed when event streams must end; nil: never
@@ -136,6 +138,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		if r.ContentLength > maxBody {
 			h.Set("Connection", "close") // what is left of the body is not read
+			if r.ContentLength <= 8*maxBody && r.Header.Get("Expect") == "" {
+				_, _ = io.Copy(io.Discard, r.Body) // many clients read no answer before they have sent all
+			}
 			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has %d bytes; the most is %d", r.ContentLength, maxBody))
 			return
 		}

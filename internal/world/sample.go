@@ -26,13 +26,13 @@ func Sample(now time.Time) announce.Draft {
 		Kind: announce.KindEvent, Default: "fr", TimeZone: sampleZone,
 		Texts: map[announce.Language]announce.Text{
 			"fr": {
-				Title: fmt.Sprintf("IO %s : cartes ouvertes et bases de poche", of(day.Month())),
+				Title: fmt.Sprintf("IO %s\u00a0: cartes ouvertes et bases de poche", of(day.Month())),
 				Summary: "Trois courtes présentations, du café et des gens qui aiment comprendre comment les choses marchent. " +
 					"Entrée libre, débutantes et débutants bienvenus.",
-				Body: "Venez entre **18 h** et 18 h 30 : le café est prêt, les chaises aussi.\n\n" +
-					"Trois présentations d’une vingtaine de minutes, puis le micro est à vous :\n\n" +
-					"- montrez un projet en cours, même (surtout) s’il ne marche pas encore ;\n" +
-					"- posez la question que vous n’osez pas poser au travail ;\n" +
+				Body: "Venez entre **18\u00a0h** et 18\u00a0h\u00a030\u00a0: le café est prêt, les chaises aussi.\n\n" +
+					"Trois présentations d’une vingtaine de minutes, puis le micro est à vous\u00a0:\n\n" +
+					"- montrez un projet en cours, même (surtout) s’il ne marche pas encore;\n" +
+					"- posez la question que vous n’osez pas poser au travail;\n" +
 					"- trouvez avec qui covoiturer pour le retour.\n\n" +
 					"La salle est accessible en fauteuil roulant. _Aucune inscription n’est obligatoire_, mais elle nous aide à compter les brioches. 🥐",
 			},
@@ -64,7 +64,7 @@ func Sample(now time.Time) announce.Draft {
 		Images: []announce.Image{{
 			Data: poster(),
 			Alt: map[announce.Language]string{
-				"fr": "Illustration : la lune se lève sur le fjord, entre deux rives de collines bleues.",
+				"fr": "Illustration\u00a0: la lune se lève sur le fjord, entre deux rives de collines bleues.",
 				"en": "Illustration: the moon rises over the fjord, between two shores of blue hills.",
 			},
 		}},

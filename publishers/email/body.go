@@ -23,24 +23,17 @@ type body struct {
 	once   sync.Once
 	of     announce.Message // without the person's fields; Unsubscribe is the mark when each has a link
 	pieces []piece
-	marked bool // the text holds the mark for the person's link
-	dots   bool // a line begins with a dot; the encodings leave none
+	marked [4]bool // which of announce.Message.Marks the texts hold
+	dots   bool    // a line begins with a dot; the encodings leave none
 	err    *announce.Error
 }
 
-// piece is encoded bytes, or the place of the person's link.
+// piece is encoded bytes, or the place of a part that is the person's own.
 type piece struct {
 	bytes []byte
-	slot  slot
+	mark  int  // 0: bytes; else one more than its place in announce.Message.Marks
+	html  bool // it stands in HTML
 }
-
-type slot int
-
-const (
-	literal slot = iota
-	inText
-	inHTML
-)
 
 // The most bodies that are kept, and the most bytes of them; the newest is kept whatever its size.
 const (
@@ -74,7 +67,7 @@ func (c *bodies) take(msg *announce.Message) *body {
 		}
 	}
 	b := &body{of: *msg}
-	b.of.Key, b.of.To = "", ""
+	b.of.Key, b.of.To, b.of.Name, b.of.Preferences, b.of.Archive, b.of.ReturnPath = "", "", "", "", "", ""
 	if forPeople(msg) {
 		b.of.Unsubscribe = announce.UnsubscribeMark
 	}
@@ -121,9 +114,12 @@ func (m *mailer) build(b *body) {
 		b.err = &announce.Error{Outcome: announce.Permanent, Fault: "The mail could not be composed.", Err: err}
 		return
 	}
-	text, markedText := encodeText(msg.Text, inText)
-	htmlText, markedHTML := encodeText(msg.HTML, inHTML)
-	b.marked = markedText || markedHTML
+	text, htmlText := encodeText(msg.Text, false), encodeText(msg.HTML, true)
+	for _, p := range append(text, htmlText...) {
+		if p.mark > 0 {
+			b.marked[p.mark-1] = true
+		}
+	}
 	before, after, _ := bytes.Cut(skeleton, []byte(token("text", seed)))
 	b.pieces = append([]piece{{bytes: before}}, text...)
 	if msg.HTML != "" {
@@ -245,15 +241,21 @@ func boundaries(b []byte) (found [][]byte) {
 	}
 }
 
-// encodeText is a text quoted-printable, cut where the person's link goes.
-func encodeText(s string, at slot) (pieces []piece, marked bool) {
+// encodeText is a text quoted-printable, cut where the person's own parts go.
+func encodeText(s string, html bool) (pieces []piece) {
+	marks := announce.Message{}.Marks()
 	for {
-		before, after, found := strings.Cut(s, announce.UnsubscribeMark)
-		pieces = append(pieces, piece{bytes: appendQP(nil, before, found)})
-		if !found {
-			return pieces, marked
+		first, which := len(s), 0
+		for i, m := range marks {
+			if at := strings.Index(s, m[0]); at >= 0 && at < first {
+				first, which = at, i+1
+			}
 		}
-		pieces, marked, s = append(pieces, piece{slot: at}), true, after
+		pieces = append(pieces, piece{bytes: appendQP(nil, s[:first], which > 0)})
+		if which == 0 {
+			return pieces
+		}
+		pieces, s = append(pieces, piece{mark: which, html: html}), s[first+len(marks[which-1][0]):]
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 
 const crlf = "\r\n"
 
+// links is how many of announce.Message.Marks are web addresses: they come first.
+const links = 3
+
 // compose appends the whole mail as it goes over the wire, final dot included: the person's own headers, then what all
 // readers share with the person's link spliced in. It also returns the Message-ID, which the key decides alone.
 func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, string, *announce.Error) {
@@ -23,9 +26,11 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 	if msg.Key == "" {
 		return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "key", Fault: "The mail has no key, so a copy could not be told from it."}
 	}
-	link := msg.Unsubscribe
-	if link != "" && !isLink(link) || link == "" && shared.marked {
-		return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "unsubscribe", Fault: "The mail has no proper link to unsubscribe. Set CRIEUR_PUBLIC_URL to the address of this server."}
+	link, own := msg.Unsubscribe, msg.Marks()
+	for i, m := range own[:links] {
+		if m[1] != "" && !isLink(m[1]) || m[1] == "" && shared.marked[i] {
+			return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "unsubscribe", Fault: "The mail has no proper link to unsubscribe, or to choose. Set CRIEUR_PUBLIC_URL to the address of this server."}
+		}
 	}
 	id := m.messageID(msg.Key)
 	b = append(append(append(b, "To: "...), to...), crlf...)
@@ -33,18 +38,14 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 	b = date(msg).In(m.zone).AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
 	b = append(append(append(b, "\r\nMessage-ID: "...), id...), crlf...)
 	b = m.appendUnsubscribe(b, link)
-	escaped := ""
 	for _, p := range shared.pieces {
-		switch p.slot {
-		case inText:
-			b = appendQP(b, link, true)
-		case inHTML:
-			if escaped == "" {
-				escaped = html.EscapeString(link)
-			}
-			b = appendQP(b, escaped, true)
-		default:
+		switch {
+		case p.mark == 0:
 			b = append(b, p.bytes...)
+		case p.html:
+			b = appendQP(b, html.EscapeString(own[p.mark-1][1]), true)
+		default:
+			b = appendQP(b, own[p.mark-1][1], true)
 		}
 	}
 	if len(m.signers) > 0 {

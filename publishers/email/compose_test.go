@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"html"
 	"mime"
 	"net/mail"
 	"os"
@@ -334,5 +335,56 @@ func TestSharedBodies(t *testing.T) {
 	m.bodies.of(big, func(*body) {})
 	if n := len(m.bodies.list); n != 1 {
 		t.Errorf("%d bodies beside one that is too heavy", n-1)
+	}
+}
+
+// What is a person's own reaches that person as it is, whatever they are called, and nothing of it is markup or a header.
+func TestPersonalParts(t *testing.T) {
+	m := sober(t, nil)
+	for _, name := range []string{"", "Ada", "Zoé  Ünal\r\nBcc: eve@example.org", `<b onclick="x">O'Neil & fils</b>`, strings.Repeat("名", 80), ".", "=?UTF-8?Q?x?=", announce.UnsubscribeMark} {
+		msg := message(7)
+		msg.Name, msg.Preferences, msg.Archive = name, "https://crieur.example.org/preferences/abc", "https://crieur.example.org/read/abc"
+		msg.Text = "Bonjour" + announce.NameMark + ",\n" + announce.PreferencesMark + " " + announce.ArchiveMark + " " + announce.UnsubscribeMark + "\n"
+		msg.HTML = "<p>Bonjour" + announce.NameMark + `,</p><a href="` + announce.PreferencesMark + `#why">?</a><a href="` + announce.ArchiveMark + `">web</a>`
+		e := parse(t, wire(t, m, msg))
+		said := strings.Join(strings.Fields(name), " ")
+		if said != "" {
+			said = " " + said
+		}
+		want := "Bonjour" + said + ",\r\nhttps://crieur.example.org/preferences/abc https://crieur.example.org/read/abc " + msg.Unsubscribe
+		if got := strings.TrimRight(e.Text, "\r\n"); got != want {
+			t.Errorf("%q: text\n%q, want\n%q", name, got, want)
+		}
+		want = "<p>Bonjour" + html.EscapeString(said) + `,</p><a href="https://crieur.example.org/preferences/abc#why">?</a><a href="https://crieur.example.org/read/abc">web</a>`
+		if got := strings.TrimRight(e.HTML, "\r\n"); got != want {
+			t.Errorf("%q: HTML\n%q, want\n%q", name, got, want)
+		}
+		if e.GetHeader("Bcc") != "" {
+			t.Errorf("%q became a header", name)
+		}
+	}
+	msg := message(7)
+	msg.Text += announce.PreferencesMark
+	if _, _, fault := m.compose(nil, msg.To, msg); fault == nil {
+		t.Error("a mail without a link to preferences, which its text promises, was composed")
+	}
+}
+
+// The return path of one mail stands in its envelope, not in its headers.
+func TestReturnPathOfOneMail(t *testing.T) {
+	m, p := start(t, emailtest.Options{}, nil)
+	msg := message(1)
+	msg.ReturnPath = "b+k7d2m4@rebonds.example.org"
+	if _, err := m.Publish(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	got := p.Mails()[0]
+	if got.From != msg.ReturnPath || bytes.Contains(got.Raw, []byte("k7d2m4")) {
+		t.Errorf("envelope %q; %s", got.From, got.Raw)
+	}
+	msg.ReturnPath = "b> SIZE=1\r\nRSET"
+	var e *announce.Error
+	if _, err := m.Publish(t.Context(), msg); !errors.As(err, &e) || e.Outcome != announce.Permanent || len(p.Mails()) != 1 {
+		t.Errorf("%v", err)
 	}
 }

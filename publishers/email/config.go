@@ -24,6 +24,8 @@ type Config struct {
 	Password announce.Secret `env:"PASSWORD" doc:"Password of that account."`
 	TLS      string          `env:"TLS" envDefault:"starttls" doc:"starttls (required), tls (from the first byte), opportunistic (when offered) or none."`
 	CA       string          `env:"CA" doc:"PEM certificates to trust beside the system's, for a server with its own authority."`
+	Weight   int             `env:"WEIGHT" envDefault:"1" doc:"Share of the mail that this server gets, beside those of RELAYS."`
+	Relays   announce.Secret `env:"RELAYS" doc:"More servers for the same mail, with blanks between them: smtp://user:password@host:587?weight=2, or smtps://. One that cannot be used is stood in for."`
 	HELO     string          `env:"HELO" doc:"Name to greet the server with. Default: the host of CRIEUR_PUBLIC_URL, else the sender's domain."`
 
 	From              string `env:"FROM,notEmpty" doc:"Sender: Name <address@example.org>."`
@@ -54,11 +56,8 @@ const (
 
 // settings is a Config that was read and found sound.
 type settings struct {
-	host, address, helo string // address: host:port
-	mode                string
-	tls                 *tls.Config
-	username            string
-	password            announce.Secret
+	server
+	helo string
 
 	from, replyTo *mail.Address // domains in ASCII
 	domain        string        // of from
@@ -71,16 +70,20 @@ type settings struct {
 	timeout, final             time.Duration
 }
 
-// read checks everything and says everything that is wrong, each by the name of its variable.
-func (c Config) read(site announce.Site) (settings, error) {
+// server is where mail goes, and how one gets in.
+type server struct {
+	host, address string // address: host:port
+	mode          string
+	tls           *tls.Config
+	username      string
+	password      announce.Secret
+}
+
+// server reads what is said of HOST. The error names every variable that is wrong.
+func (c Config) server() (server, error) {
 	var errs []error
-	wrong := func(variable, format string, a ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", variable, fmt.Sprintf(format, a...)))
-	}
-	s := settings{
-		host: c.Host, mode: c.TLS, username: c.Username, password: c.Password,
-		connections: c.Connections, perConnection: c.PerConnection, timeout: c.Timeout, final: c.TimeoutFinal,
-	}
+	wrong := func(variable, say string) { errs = append(errs, fmt.Errorf("%s: %s", variable, say)) }
+	s := server{host: c.Host, mode: c.TLS, username: c.Username, password: c.Password}
 	if c.Host == "" || strings.ContainsAny(c.Host, " \t\r\n/@:") && net.ParseIP(c.Host) == nil {
 		wrong("HOST", "must be the name of a mail server, such as smtp-relay.example.net")
 	}
@@ -123,7 +126,23 @@ func (c Config) read(site announce.Site) (settings, error) {
 		}
 		s.tls.RootCAs = pool
 	}
+	return s, errors.Join(errs...)
+}
 
+// read checks everything and says everything that is wrong, each by the name of its variable.
+func (c Config) read(site announce.Site) (settings, error) {
+	var errs []error
+	wrong := func(variable, format string, a ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", variable, fmt.Sprintf(format, a...)))
+	}
+	s := settings{connections: c.Connections, perConnection: c.PerConnection, timeout: c.Timeout, final: c.TimeoutFinal}
+	var err error
+	if s.server, err = c.server(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Weight < 0 || c.Weight > 100 {
+		wrong("WEIGHT", "must be between 1 and 100")
+	}
 	one := func(variable, value string) *mail.Address {
 		a, err := parseMailbox(value)
 		if err != nil {
@@ -147,7 +166,6 @@ func (c Config) read(site announce.Site) (settings, error) {
 	if c.UnsubscribeMailto != "" {
 		s.mailto = one("UNSUBSCRIBE_MAILTO", c.UnsubscribeMailto).Address
 	}
-	var err error
 	if s.listID, err = listID(c.ListID, site.Name, s.domain); err != nil && (s.domain != "" || c.ListID != "") {
 		wrong("LIST_ID", "%v", err)
 	}
@@ -204,11 +222,6 @@ func listID(given, name, domain string) (string, error) {
 		return encoded + "\r\n <" + ascii + ">", nil
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `" <` + ascii + ">", nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // unfold reads PEM that a one-line variable carries with \n written out.

@@ -145,7 +145,7 @@ func (m *mailer) checkKeys(ctx context.Context) []announce.Finding {
 			out = append(out, announce.Finding{Severe: true, What: k.variable + " makes signatures that do not verify.", Do: "Make a new key."})
 			continue
 		}
-		records, err := m.lookup(ctx, name)
+		records, err := m.dns.LookupTXT(ctx, name)
 		var missing *net.DNSError
 		switch {
 		case err != nil && (!errors.As(err, &missing) || !missing.IsNotFound):

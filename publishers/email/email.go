@@ -4,6 +4,7 @@ package email
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -13,13 +14,13 @@ import (
 
 // mailer is the channel. Safe for concurrent use.
 type mailer struct {
-	settings
+	*relay  // that of HOST
+	relays  relays
 	site    announce.Site
 	zone    *time.Location
 	bodies  bodies
-	pool    pool
 	buffers sync.Pool // of *[]byte: messages being sent
-	lookup  func(ctx context.Context, name string) ([]string, error)
+	dns     resolver
 }
 
 // New reads the configuration. No connection is made before the first mail. The result is also an announce.Checker
@@ -29,11 +30,18 @@ func New(c Config, site announce.Site) (announce.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mailer{settings: s, site: site, zone: time.UTC, lookup: net.DefaultResolver.LookupTXT}
+	others, errs := c.others(s)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	first := &relay{settings: s, weight: max(1, c.Weight)}
+	m := &mailer{relay: first, relays: append(relays{first}, others...), site: site, zone: time.UTC, dns: net.DefaultResolver}
 	if loc, err := announce.Zone(site.Zone); err == nil {
 		m.zone = loc
 	}
-	m.pool.init(s.connections, s.perConnection)
+	for _, r := range m.relays {
+		r.pool.init(s.connections, s.perConnection)
+	}
 	return m, nil
 }
 
@@ -64,67 +72,32 @@ func (m *mailer) Publish(ctx context.Context, msg announce.Message) (announce.Re
 		return announce.Receipt{}, fault
 	}
 	*buffer = mail
-	if fault := m.send(ctx, to, mail); fault != nil {
+	from := m.envelope
+	if msg.ReturnPath != "" {
+		if from, err = mailbox(msg.ReturnPath); err != nil {
+			return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Field: "return_path", Fault: "The address for bounces is not one. Check CRIEUR_BOUNCE_DOMAIN."}
+		}
+	}
+	if fault := m.relays.carry(ctx, from, to, mail); fault != nil {
 		return announce.Receipt{}, fault
 	}
 	return announce.Receipt{ID: id, At: time.Now().UTC()}, nil
 }
 
-// send carries one mail over a connection of the pool. A kept connection that the server has closed meanwhile took
-// nothing, so it is replaced by another.
-func (m *mailer) send(ctx context.Context, to string, mail []byte) *announce.Error {
-	if err := m.pool.acquire(ctx); err != nil {
-		return m.explain(failure{phase: connecting, err: err})
-	}
-	defer m.pool.release()
-	for {
-		s := m.pool.idle()
-		kept := s != nil
-		if !kept {
-			var f *failure
-			if s, f = m.open(ctx); f != nil {
-				return m.explain(*f)
-			}
-		}
-		f := s.transact(ctx, m.envelope, to, mail)
-		m.pool.put(s)
-		switch {
-		case f == nil:
-			return nil
-		case kept && f.stale() && ctx.Err() == nil:
-			continue
-		}
-		return m.explain(*f)
-	}
-}
-
-// Check greets the server, secures the connection and logs in, without sending anything, and tries the DKIM keys.
+// Check greets every server, secures the connections and logs in, without sending anything, and asks DNS what receivers will ask it.
 func (m *mailer) Check(ctx context.Context) (announce.Report, error) {
-	s, f := m.open(ctx)
-	if f != nil {
-		return announce.Report{}, m.explain(*f)
+	r, err := m.relays.check(ctx)
+	if err != nil {
+		return announce.Report{}, err
 	}
-	defer s.quit()
-	r := announce.Report{Identity: m.from.Address + " via " + m.address}
-	if state, ok := s.client.TLSConnectionState(); ok && len(state.PeerCertificates) > 0 {
-		r.Expires = state.PeerCertificates[0].NotAfter
-		if left := time.Until(r.Expires); left < 14*24*time.Hour {
-			r.Findings = append(r.Findings, announce.Finding{
-				What: "The certificate of " + m.host + " ends on " + r.Expires.Format(time.DateOnly) + ".", Do: "Ask who runs the server to renew it.",
-			})
-		}
-	} else if !loopback(m.host) {
-		r.Findings = append(r.Findings, announce.Finding{What: "Mail goes to " + m.host + " in the clear.", Do: "Set TLS to starttls or tls."})
-	}
-	if !s.pipelining {
-		r.Findings = append(r.Findings, announce.Finding{What: m.host + " does not offer PIPELINING, so each mail takes more round trips.", Do: "Nothing, unless there are many subscribers."})
-	}
-	r.Findings = append(r.Findings, m.checkKeys(ctx)...)
+	r.Findings = append(append(r.Findings, m.checkKeys(ctx)...), m.checkDomain(ctx)...)
 	return r, nil
 }
 
 // Close ends the connections that are kept. Calls under way are not touched; later calls open connections of their own and keep none.
 func (m *mailer) Close() error {
-	m.pool.close()
+	for _, r := range m.relays {
+		r.pool.close()
+	}
 	return nil
 }

@@ -99,17 +99,17 @@ func enhanced(text string) (class, subject, detail int) {
 }
 
 // explain says what a failure means for the next try, and to the person who reads it.
-func (m *mailer) explain(f failure) *announce.Error {
+func (r *relay) explain(f failure) *announce.Error {
 	switch {
 	case f.unknown:
 		return &announce.Error{
-			Outcome: announce.Ambiguous, Err: m.cause(f),
-			Fault: "The connection to " + m.host + " ended after the whole mail was sent and before the answer: nobody can tell whether it was taken. A copy would carry the same Message-ID.",
+			Outcome: announce.Ambiguous, Err: r.cause(f),
+			Fault: "The connection to " + r.host + " ended after the whole mail was sent and before the answer: nobody can tell whether it was taken. A copy would carry the same Message-ID.",
 		}
 	case f.code >= 400:
-		return m.refusal(f)
+		return r.refusal(f)
 	}
-	e := &announce.Error{Outcome: announce.Temporary, Err: m.cause(f)}
+	e := &announce.Error{Outcome: announce.Temporary, Err: r.cause(f)}
 	var (
 		certificate *tls.CertificateVerificationError
 		plain       tls.RecordHeaderError
@@ -122,49 +122,49 @@ func (m *mailer) explain(f failure) *announce.Error {
 	}
 	switch {
 	case errors.Is(f.err, errNoTLS):
-		return stop(m.host + " does not offer STARTTLS, so nothing was sent. Somebody may be on the line; else set TLS to tls, or to none for a server on this machine.")
+		return stop(r.host + " does not offer STARTTLS, so nothing was sent. Somebody may be on the line; else set TLS to tls, or to none for a server on this machine.")
 	case errors.Is(f.err, errNoAuth):
-		return stop(m.host + " offers no login on this port. Check HOST and PORT, or leave USERNAME empty.")
+		return stop(r.host + " offers no login on this port. Check HOST and PORT, or leave USERNAME empty.")
 	case errors.Is(f.err, errClear):
-		return stop("The connection to " + m.host + " is not encrypted, so the password was not sent. Set TLS to starttls or tls.")
+		return stop("The connection to " + r.host + " is not encrypted, so the password was not sent. Set TLS to starttls or tls.")
 	case errors.Is(f.err, errMechanism):
-		return stop(m.host + " wants a kind of login that Crieur does not know (known: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5).")
+		return stop(r.host + " wants a kind of login that Crieur does not know (known: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5).")
 	case errors.As(f.err, &certificate):
-		return stop("The certificate of " + m.host + " is not valid, so nothing was sent. Check HOST; for a server with its own authority, set CA.")
-	case errors.As(f.err, &plain) && m.mode == tlsImplicit:
-		return stop(m.host + " does not speak TLS from the first byte on this port. Set TLS to starttls, or PORT to 465.")
+		return stop("The certificate of " + r.host + " is not valid, so nothing was sent. Check HOST; for a server with its own authority, set CA.")
+	case errors.As(f.err, &plain) && r.mode == tlsImplicit:
+		return stop(r.host + " does not speak TLS from the first byte on this port. Set TLS to starttls, or PORT to 465.")
 	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded):
 		e.Fault = "The mail was not sent: there was no time left at " + f.phase.String() + "."
 	case errors.As(f.err, &unknownHost):
-		e.Fault = "The mail server " + m.host + " was not found. If this lasts, check HOST and the DNS of this machine."
+		e.Fault = "The mail server " + r.host + " was not found. If this lasts, check HOST and the DNS of this machine."
 	case f.phase == connecting:
-		e.Fault = "The mail server " + m.address + " cannot be reached. If this lasts, check HOST, PORT and the firewall."
+		e.Fault = "The mail server " + r.address + " cannot be reached. If this lasts, check HOST, PORT and the firewall."
 	case errors.Is(f.err, errReply), errors.Is(f.err, errFlood):
-		e.Fault = m.address + " does not answer as a mail server at " + f.phase.String() + ". If this lasts, check HOST and PORT."
+		e.Fault = r.address + " does not answer as a mail server at " + f.phase.String() + ". If this lasts, check HOST and PORT."
 	case errors.As(f.err, &timeout) && timeout.Timeout():
-		e.Fault = "The mail server " + m.host + " did not answer in time at " + f.phase.String() + "."
+		e.Fault = "The mail server " + r.host + " did not answer in time at " + f.phase.String() + "."
 	default:
-		e.Fault = "The mail server " + m.host + " ended the connection at " + f.phase.String() + "."
+		e.Fault = "The mail server " + r.host + " ended the connection at " + f.phase.String() + "."
 	}
 	return e
 }
 
 // refusal is what a clear no of the server means.
-func (m *mailer) refusal(f failure) *announce.Error {
+func (r *relay) refusal(f failure) *announce.Error {
 	class, subject, detail := enhanced(f.text)
 	e := &announce.Error{Status: strconv.Itoa(f.code), Outcome: announce.Temporary}
 	if class != 0 {
 		e.Status = fmt.Sprintf("%d %d.%d.%d", f.code, class, subject, detail)
 	}
 	said := ""
-	if words := m.quote(f.text); words != "" && f.phase != authenticating {
+	if words := r.quote(f.text); words != "" && f.phase != authenticating {
 		said = " It said: " + words
 	}
 	if f.code/100 == 4 {
-		e.Fault = fmt.Sprintf("%s does not take %s now.%s", m.host, f.phase, said)
+		e.Fault = fmt.Sprintf("%s does not take %s now.%s", r.host, f.phase, said)
 		if class == 4 && subject == 7 && (f.code == 421 || f.phase < recipient && f.phase != authenticating && f.phase != securing) {
 			e.Outcome, e.RetryAfter = announce.RateLimited, busy
-			e.Fault = m.host + " asks to send more slowly." + said
+			e.Fault = r.host + " asks to send more slowly." + said
 		}
 		return e
 	}
@@ -173,33 +173,33 @@ func (m *mailer) refusal(f failure) *announce.Error {
 	ours := f.code == 530 || class == 5 && subject == 7 && (detail >= 20 && detail <= 29 || detail == 57 || detail == 515)
 	switch {
 	case f.phase == authenticating:
-		e.Stop, e.Fault = true, m.host+" refuses the login. Check USERNAME and PASSWORD; some providers want an application password or an API key here."
+		e.Stop, e.Fault = true, r.host+" refuses the login. Check USERNAME and PASSWORD; some providers want an application password or an API key here."
 	case f.phase == securing:
-		e.Stop, e.Fault = true, m.host+" refuses to encrypt, so nothing was sent."+said
+		e.Stop, e.Fault = true, r.host+" refuses to encrypt, so nothing was sent."+said
 	case f.phase < authenticating:
-		e.Stop, e.Fault = true, m.host+" refuses to talk to this machine."+said
-	case f.code == 530 && f.phase == sender && m.username == "":
-		e.Stop, e.Fault = true, m.host+" wants a login. Set USERNAME and PASSWORD."+said
+		e.Stop, e.Fault = true, r.host+" refuses to talk to this machine."+said
+	case f.code == 530 && f.phase == sender && r.username == "":
+		e.Stop, e.Fault = true, r.host+" wants a login. Set USERNAME and PASSWORD."+said
 	case size && f.phase != recipient:
-		e.Field, e.Fault = "images", "The mail is too big for "+m.host+"."+said
+		e.Field, e.Fault = "images", "The mail is too big for "+r.host+"."+said
 	case ours:
-		e.Stop, e.Fault = true, "Mail from "+m.domain+" is refused for how it is sent: check SPF, DKIM and DMARC."+said
+		e.Stop, e.Fault = true, "Mail from "+r.domain+" is refused for how it is sent: check SPF, DKIM and DMARC."+said
 	case class == 5 && subject == 4 && detail == 5:
-		e.Stop, e.Fault = true, "The sending limit of this account at "+m.host+" is reached. Resume when it is over, or take a bigger plan."+said
+		e.Stop, e.Fault = true, "The sending limit of this account at "+r.host+" is reached. Resume when it is over, or take a bigger plan."+said
 	case f.phase == sender:
-		e.Stop, e.Fault = true, m.host+" refuses the sender "+m.envelope+". Check FROM: it must be an address that this account may use."+said
+		e.Stop, e.Fault = true, r.host+" refuses the sender "+r.envelope+". Check FROM: it must be an address that this account may use."+said
 	case class == 5 && (subject == 1 && detail != 7 && detail != 8 || subject == 2 && detail == 1) && f.phase >= recipient:
 		e.Gone, e.Fault = true, "The subscriber's address does not exist (any more)."+said
 	default:
-		e.Fault = fmt.Sprintf("%s refuses %s.%s", m.host, f.phase, said)
+		e.Fault = fmt.Sprintf("%s refuses %s.%s", r.host, f.phase, said)
 	}
 	return e
 }
 
 // quote makes the server's words fit for the console: short, printable, without our password.
-func (m *mailer) quote(s string) string {
-	if p := m.password.Reveal(); p != "" {
-		for _, secret := range []string{p, encode(p), encode("\x00" + m.username + "\x00" + p), encode(m.username)} {
+func (r *relay) quote(s string) string {
+	if p := r.password.Reveal(); p != "" {
+		for _, secret := range []string{p, encode(p), encode("\x00" + r.username + "\x00" + p), encode(r.username)} {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
 	}
@@ -218,7 +218,7 @@ func (m *mailer) quote(s string) string {
 func encode(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 // cause is what errors.Is may find behind a failure. What was said during the login is left out.
-func (m *mailer) cause(f failure) error {
+func (r *relay) cause(f failure) error {
 	var network net.Error
 	if f.phase == authenticating && !errors.As(f.err, &network) && !errors.Is(f.err, context.Canceled) && !errors.Is(f.err, context.DeadlineExceeded) {
 		return nil

@@ -83,17 +83,17 @@ type session struct {
 }
 
 // open connects, greets, secures and logs in. No credentials leave before the connection is secure, but to this machine with TLS none.
-func (m *mailer) open(ctx context.Context) (*session, *failure) {
+func (r *relay) open(ctx context.Context) (*session, *failure) {
 	if err := ctx.Err(); err != nil {
 		return nil, &failure{phase: connecting, err: err}
 	}
-	raw, err := (&net.Dialer{Timeout: m.timeout}).DialContext(ctx, "tcp", m.address)
+	raw, err := (&net.Dialer{Timeout: r.timeout}).DialContext(ctx, "tcp", r.address)
 	if err != nil {
 		return nil, &failure{phase: connecting, err: err}
 	}
 	l := &line{Conn: raw}
 	stop := context.AfterFunc(ctx, l.cut)
-	s, f := m.greet(ctx, l)
+	s, f := r.greet(ctx, l)
 	if !stop() && f == nil {
 		f = &failure{phase: connecting, err: ctx.Err()}
 	}
@@ -107,25 +107,25 @@ func (m *mailer) open(ctx context.Context) (*session, *failure) {
 	return s, nil
 }
 
-func (m *mailer) greet(ctx context.Context, l *line) (*session, *failure) {
+func (r *relay) greet(ctx context.Context, l *line) (*session, *failure) {
 	conn := net.Conn(l)
-	if m.mode == tlsImplicit {
-		l.within(m.timeout)
-		secured := tls.Client(l, m.tls)
+	if r.mode == tlsImplicit {
+		l.within(r.timeout)
+		secured := tls.Client(l, r.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			return nil, &failure{phase: securing, err: err}
 		}
 		conn = secured
 	}
-	l.within(m.timeout)
-	client, err := smtp.NewClient(conn, m.host)
+	l.within(r.timeout)
+	client, err := smtp.NewClient(conn, r.host)
 	if err != nil {
 		return nil, failed(greeting, err)
 	}
 	var refused refusedHello
-	client.ErrorHandlerRegistry.RegisterHandler(m.host, "ehlo", &refused)
-	l.within(m.timeout)
-	if err := client.Hello(m.helo); err != nil {
+	client.ErrorHandlerRegistry.RegisterHandler(r.host, "ehlo", &refused)
+	l.within(r.timeout)
+	if err := client.Hello(r.helo); err != nil {
 		if refused.err != nil {
 			err = refused.err
 		}
@@ -134,33 +134,33 @@ func (m *mailer) greet(ctx context.Context, l *line) (*session, *failure) {
 	if f := failed(greeting, refused.err); f != nil && (f.code == 0 || f.code/100 == 4) {
 		return nil, f // only a server that knows no EHLO may be asked by HELO
 	}
-	if f := m.secure(client, l); f != nil {
+	if f := r.secure(client, l); f != nil {
 		return nil, f
 	}
-	if m.username != "" {
-		l.within(m.timeout)
-		if err := client.Auth(&login{username: m.username, password: m.password, clear: m.mode == tlsNone && loopback(m.host)}); err != nil {
+	if r.username != "" {
+		l.within(r.timeout)
+		if err := client.Auth(&login{username: r.username, password: r.password, clear: r.mode == tlsNone && loopback(r.host)}); err != nil {
 			return nil, failed(authenticating, err)
 		}
 	}
-	s := &session{line: l, client: client, timeout: m.timeout, final: m.final}
+	s := &session{line: l, client: client, timeout: r.timeout, final: r.final}
 	s.pipelining, _ = client.Extension("PIPELINING")
 	s.size, _ = client.Extension("SIZE")
 	return s, nil
 }
 
-func (m *mailer) secure(client *smtp.Client, l *line) *failure {
-	if m.mode == tlsImplicit || m.mode == tlsNone {
+func (r *relay) secure(client *smtp.Client, l *line) *failure {
+	if r.mode == tlsImplicit || r.mode == tlsNone {
 		return nil
 	}
 	if offered, _ := client.Extension("STARTTLS"); !offered {
-		if m.mode == tlsOpportunistic {
+		if r.mode == tlsOpportunistic {
 			return nil
 		}
 		return &failure{phase: securing, err: errNoTLS}
 	}
-	l.within(m.timeout)
-	if err := client.StartTLS(m.tls); err != nil {
+	l.within(r.timeout)
+	if err := client.StartTLS(r.tls); err != nil {
 		return failed(securing, err)
 	}
 	return nil

@@ -42,7 +42,7 @@ func TestPictures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, platform := open(t, false)
-			p.(*bot).asksFor = time.Second
+			p.(*bot).asksFor = time.Minute
 			if strings.Contains(name, "never") || strings.Contains(name, "nor the files") {
 				p.(*bot).asksFor = 10 * time.Millisecond
 			}

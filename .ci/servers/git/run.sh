@@ -14,7 +14,10 @@ need() { # COMMAND PACKAGE
 		exit $notrun
 	fi
 	echo "- installing $2"
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$2" >/dev/null
+	if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$2" >/dev/null; }; then
+		echo "NOT RUN: $2 is not installed, and apt-get cannot install it now"
+		exit $notrun
+	fi
 }
 
 need git git
@@ -81,11 +84,12 @@ MaxStartups 100
 END
 	$sshd -D -e -f "$temp/sshd_config" 2>"$temp/sshd.log" 9>&- &
 	shell=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 1200); do
 		if grep -q 'Server listening' "$temp/sshd.log"; then return 0; fi
 		kill -0 $shell 2>/dev/null || return 1
 		sleep 0.05
 	done
+	kill "$shell" 2>/dev/null || true
 	return 1
 }
 port=
@@ -99,14 +103,18 @@ if [ -z "$port" ]; then
 	exit 1
 fi
 printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$temp/host.pub")" >"$temp/known"
-for _ in $(seq 100); do
-	if [ -s "$temp/address" ]; then break; fi
+for _ in $(seq 1200); do
+	if [ -s "$temp/address" ] || ! kill -0 "$server" 2>/dev/null; then break; fi
 	sleep 0.05
 done
+if ! [ -s "$temp/address" ]; then
+	echo "the HTTPS server did not start"
+	exit 1
+fi
 
 echo "- $(git --version), $backend over HTTPS at $(cat "$temp/address")"
-echo "- $($sshd -V 2>&1 | head -1) on port $port"
-SSL_CERT_FILE=$temp/ca.pem go test -count=1 -timeout 5m -v -run 'TestRealGit' ./publishers/website \
+echo "- $($sshd -V 2>&1 | sed -n 1p) on port $port"
+SSL_CERT_FILE=$temp/ca.pem go test -count=1 -timeout 30m -v -run 'TestRealGit' ./publishers/website \
 	-bare "$temp/root/site.git" -https "$(cat "$temp/address")/site.git" -token "$token" \
 	-ssh "ssh://$(id -un)@127.0.0.1:$port$temp/root/site.git" -key "$temp/deploy" -known "$temp/known" >"$temp/out" 2>&1 || { grep -vE '^=== ' "$temp/out"; tail -5 "$temp/sshd.log"; exit 1; }
 grep -E '^ *(--- |ok|.*published, found)' "$temp/out"

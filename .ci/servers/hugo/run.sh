@@ -18,7 +18,7 @@ have() { # COMMAND PACKAGE
 }
 
 if ! have hugo hugo; then
-	echo "NOT RUN: hugo is not installed, and installing it needs root and apt-get"
+	echo "NOT RUN: hugo is not installed, and cannot be installed: that needs root, apt-get and its archive"
 	exit $notrun
 fi
 temp=$(mktemp -d /tmp/crieur-hugo.XXXXXX)
@@ -32,7 +32,7 @@ if have jekyll "jekyll ruby-kramdown-parser-gfm"; then
 	wanted=$((wanted + 1))
 	jekyll --version
 else
-	echo "NOT RUN: jekyll is not installed, and installing it needs root and apt-get"
+	echo "NOT RUN: jekyll is not installed, and cannot be installed: that needs root, apt-get and its archive"
 fi
 
 if command -v npm >/dev/null && (cd "$temp" && npm init -y >/dev/null 2>&1 && npm install --silent --no-audit --no-fund @11ty/eleventy@2.0.1 >"$temp/npm" 2>&1); then
@@ -43,7 +43,7 @@ else
 	echo "NOT RUN: Eleventy needs npm and its registry"
 fi
 
-go test -count=1 -timeout 5m -v -run 'ShowsItLiterally' ./publishers/website "${flags[@]}" >"$temp/out" 2>&1 || { grep -vE '^=== ' "$temp/out"; exit 1; }
+go test -count=1 -timeout 30m -v -run 'ShowsItLiterally' ./publishers/website "${flags[@]}" >"$temp/out" 2>&1 || { grep -vE '^=== ' "$temp/out"; exit 1; }
 grep -E '^ *(--- |ok|.*built with)' "$temp/out"
 if [ "$(grep -c 'built with' "$temp/out")" != $wanted ]; then
 	echo "a generator is there, and the tests do not use it"

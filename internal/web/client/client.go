@@ -173,31 +173,6 @@ func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return err
 }
 
-// AddSubscribers adds people to the mailing list and returns how many were new.
-func (c *Client) AddSubscribers(ctx context.Context, people []web.Subscriber) (added int, err error) {
-	var out struct {
-		Added int `json:"added"`
-	}
-	_, err = c.do(ctx, "POST", "/v1/subscribers", nil, map[string]any{"subscribers": people}, &out)
-	return out.Added, err
-}
-
-// Subscribers lists people by address, after the given one.
-func (c *Client) Subscribers(ctx context.Context, after string, limit int) ([]web.Subscriber, error) {
-	var out struct {
-		Subscribers []web.Subscriber `json:"subscribers"`
-	}
-	q := url.Values{"after": {after}, "limit": {strconv.Itoa(limit)}}
-	_, err := c.do(ctx, "GET", "/v1/subscribers?"+q.Encode(), nil, nil, &out)
-	return out.Subscribers, err
-}
-
-// RemoveSubscriber takes a person off the list.
-func (c *Client) RemoveSubscriber(ctx context.Context, address string) error {
-	_, err := c.do(ctx, "DELETE", "/v1/subscribers/"+url.PathEscape(address), nil, nil, nil)
-	return err
-}
-
 // Changes calls each for every state change of an announcement from now on, until each returns false or ctx is done.
 // began is called once the stream is open: what changes after it is not missed.
 func (c *Client) Changes(ctx context.Context, id announce.ID, began func(), each func(web.Change) bool) error {

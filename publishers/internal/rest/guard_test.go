@@ -75,3 +75,40 @@ func TestGuardedAddresses(t *testing.T) {
 		}
 	}
 }
+
+// One client serves many servers by the same rules.
+func TestAnotherServer(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.String() != "/push?token=a" {
+			t.Errorf("called at %s", r.URL)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(s.Close)
+	post := Call{Method: http.MethodPost, Path: "/push?token=a"}
+	allowed, err := NewGuarded("x", "https://example.org", nil, loopbacks...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(allowed.HTTP().CloseIdleConnections)
+	c, err := allowed.At(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(t.Context(), post); err != nil || Private(err) || allowed.Base() != "https://example.org" {
+		t.Errorf("%v, base %s", err, allowed.Base())
+	}
+	strict, err := NewGuarded("x", "https://example.org", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := strict.At(s.URL); err == nil {
+		t.Error("takes plain http")
+	}
+	if c, err = strict.At(strings.Replace(s.URL, "http:", "https:", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.Do(t.Context(), post); !Private(err) {
+		t.Errorf("the guard was lost: %v", err)
+	}
+}

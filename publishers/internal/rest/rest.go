@@ -21,10 +21,11 @@ import (
 
 // Client calls one platform. Safe for concurrent use.
 type Client struct {
-	who  string
-	base string
-	auth func(*http.Request)
-	via  http.RoundTripper
+	who   string
+	base  string
+	auth  func(*http.Request)
+	via   http.RoundTripper
+	plain bool // its servers may speak plain http: guarded, with an allow
 }
 
 // Call is one request. Body (encoded as JSON) and Raw (sent as it is, with Type) exclude each other.
@@ -65,14 +66,29 @@ func New(who, base string, auth func(*http.Request)) (*Client, error) {
 // NewGuarded is New for a server of which only its address is known: wherever its name leads, nothing is sent but to public
 // addresses and those within allow. Plain http, to this machine too, needs an allow.
 func NewGuarded(who, base string, auth func(*http.Request), allow ...netip.Prefix) (*Client, error) {
+	c := &Client{who: who, auth: auth, via: newTransport(fetch.Guard(allow...)), plain: len(allow) > 0}
+	return c.At(base)
+}
+
+// At returns the client for another server: by the same rules, over the same connections. Plain http needs a guarded client
+// with an allow.
+func (c *Client) At(base string) (*Client, error) {
 	u, err := plain(base)
 	switch {
 	case err != nil:
 		return nil, err
-	case u.Scheme == "http" && len(allow) == 0:
+	case u.Scheme == "http" && !c.plain:
 		return nil, errors.New("must begin with https://")
 	}
-	return &Client{who: who, base: strings.TrimRight(base, "/"), auth: auth, via: newTransport(fetch.Guard(allow...))}, nil
+	d := *c
+	d.base = strings.TrimRight(base, "/")
+	return &d, nil
+}
+
+// Private reports whether a call of a guarded client was not made because its server is at a private address.
+func Private(err error) bool {
+	var e *fetch.Error
+	return errors.As(err, &e) && e.Reason == fetch.Private
 }
 
 // Through returns a client whose requests pass through wrap on their way out: for signatures that a vendor's library makes.

@@ -20,11 +20,16 @@ CREATE TABLE addresses (
 	hard_at      BIGINT NOT NULL DEFAULT 0,   -- first hard bounce that is not yet believed
 	soft         BIGINT NOT NULL DEFAULT 0,   -- soft bounces in a row
 	soft_at      BIGINT NOT NULL DEFAULT 0,   -- the first of them
+	replaces     BIGINT NOT NULL DEFAULT 0,   -- the address of the same person that this one stands in for once it is confirmed
+	owed         TEXT   NOT NULL DEFAULT '',  -- the letter that is still to be put on record for it: confirm, welcome, preferences
+	owed_at      BIGINT NOT NULL DEFAULT 0,
 	created_at   BIGINT NOT NULL,
 	updated_at   BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX addresses_mailbox ON addresses (channel, mailbox);
 CREATE INDEX addresses_person ON addresses (person) WHERE person > 0;
+CREATE INDEX addresses_owed ON addresses (owed_at) WHERE owed <> '';
+CREATE INDEX addresses_pending ON addresses (updated_at) WHERE standing = 'pending';
 
 -- What people can choose from. The operator's.
 CREATE TABLE topics (
@@ -52,7 +57,7 @@ CREATE TABLE wordings (
 CREATE TABLE consents (
 	address  BIGINT NOT NULL REFERENCES addresses (id),
 	at       BIGINT NOT NULL,
-	act      TEXT   NOT NULL,            -- asked, confirmed, changed, paused, unsubscribed, imported, added, bounced, complained, removed
+	act      TEXT   NOT NULL,            -- asked, confirmed, changed, unsubscribed, imported, added, bounced, complained, removed, erased
 	how      TEXT   NOT NULL,            -- form, page, one-click, mail, import FILE, api TOKEN, telegram, ...
 	basis    TEXT   NOT NULL DEFAULT '', -- express, implied; of asked, confirmed, imported, added
 	wording  TEXT   NOT NULL DEFAULT '', -- of wordings
@@ -71,7 +76,7 @@ CREATE TABLE suppressions (
 
 -- Requests to join, for the limits against abuse: by keyed hash of an address or network.
 CREATE TABLE requests (
-	what TEXT   NOT NULL, -- address, network, all
+	what TEXT   NOT NULL, -- address, network, confirmation
 	who  TEXT   NOT NULL,
 	at   BIGINT NOT NULL,
 	PRIMARY KEY (what, who, at)

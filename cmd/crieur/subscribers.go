@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+	"github.com/crieur/crieur/internal/web"
+)
+
+type subscribersCmd struct {
+	Add    addSubscribersCmd    `cmd:"" help:"Add people: addresses as arguments, or one a line on standard input."`
+	List   listSubscribersCmd   `cmd:"" help:"List people, by address."`
+	Search searchSubscribersCmd `cmd:"" help:"List people whose address begins so, whatever their standing."`
+	Show   showSubscriberCmd    `cmd:"" help:"Show one person: what they chose, and how they stand."`
+	Change changeSubscriberCmd  `cmd:"" help:"Change what a person chose, because they asked."`
+	Remove removeSubscriberCmd  `cmd:"" help:"Take a person off the list."`
+	Erase  eraseSubscriberCmd   `cmd:"" help:"Forget a person for ever, on all their addresses."`
+	Proof  proofSubscriberCmd   `cmd:"" help:"Prove what a person agreed to: every act, with the words that were shown."`
+}
+
+type addSubscribersCmd struct {
+	Address  []string          `arg:"" help:"Addresses; - reads them from standard input, one a line."`
+	Channel  string            `default:"email" help:"Personal channel of the addresses."`
+	Name     string            `help:"Name, for one address."`
+	Language announce.Language `help:"Language of their messages: fr or en. Default: each announcement's."`
+	Topic    []string          `help:"Topics to subscribe them to. Without, they get every topic that is not private."`
+	Confirm  bool              `help:"Write to each first and ask them to confirm."`
+	Basis    string            `enum:"express,implied" default:"express" help:"How they agreed: express or implied."`
+	Words    string            `help:"The exact words that they agreed to, kept as proof."`
+	How      string            `help:"Where they agreed: sign-up sheet of March 14, members' register."`
+}
+
+func (addSubscribersCmd) Help() string {
+	return "Only add people who asked for it, and say how with --how and --words: it is your proof. Who unsubscribed stays unsubscribed.\n\n" +
+		"Examples:\n  crieur subscribers add ada@example.org --language en --how \"sign-up sheet of March 14\"\n  crieur subscribers add --confirm - < addresses.txt"
+}
+
+func (c addSubscribersCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		var sum web.Added
+		a := web.Addition{Consent: web.Consent{Basis: c.Basis, Words: c.Words, How: c.How, Language: c.Language}, Confirm: c.Confirm}
+		flush := func() error {
+			if len(a.Subscribers) == 0 {
+				return nil
+			}
+			n, err := r.AddSubscribers(ctx, a)
+			sum.Added, sum.Known, sum.Suppressed = sum.Added+n.Added, sum.Known+n.Known, sum.Suppressed+n.Suppressed
+			a.Subscribers = a.Subscribers[:0]
+			return err
+		}
+		add := func(address string) error {
+			if address = strings.TrimSpace(address); address == "" || strings.HasPrefix(address, "#") {
+				return nil
+			}
+			a.Subscribers = append(a.Subscribers, web.Subscriber{Channel: c.Channel, Address: address, Name: c.Name, Language: c.Language, Topics: c.Topic})
+			if len(a.Subscribers) == 1000 {
+				return flush()
+			}
+			return nil
+		}
+		if slices.Equal(c.Address, []string{"-"}) {
+			lines := bufio.NewScanner(s.in)
+			for lines.Scan() {
+				if err := add(lines.Text()); err != nil {
+					return err
+				}
+			}
+			if err := lines.Err(); err != nil {
+				return err
+			}
+		} else {
+			for _, x := range c.Address {
+				if err := add(x); err != nil {
+					return err
+				}
+			}
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+		what := "added"
+		if c.Confirm {
+			what = "asked to confirm"
+		}
+		_, err := fmt.Fprintf(s.out, "%d %s, %d were on the list already or have unsubscribed.\n", sum.Added, what, sum.Known)
+		if sum.Suppressed > 0 && err == nil {
+			_, err = fmt.Fprintf(s.out, "%d must never be written to again (erased, or suppressed); nothing of them was kept.\n", sum.Suppressed)
+		}
+		return err
+	})
+}
+
+type listSubscribersCmd struct {
+	JSON     bool           `help:"Print JSON, one person a line."`
+	Channel  string         `help:"Only this personal channel."`
+	Standing store.Standing `enum:"pending,active,unsubscribed,bounced,complained,removed" default:"active" help:"How they stand: pending, active, unsubscribed, bounced, complained or removed."`
+	Topic    string         `help:"Only who chose this topic."`
+}
+
+func (c listSubscribersCmd) Run(ctx context.Context, s *session) error {
+	return s.list(ctx, []web.SubscriberFilter{{Channel: c.Channel, Standing: c.Standing, Topic: c.Topic}}, c.JSON)
+}
+
+// list prints whom filters pick.
+func (s *session) list(ctx context.Context, filters []web.SubscriberFilter, asJSON bool) error {
+	return s.with(ctx, func(r *reached) error {
+		n := 0
+		for _, f := range filters {
+			for after := ""; ; {
+				page, err := r.Subscribers(ctx, f, after, 1000)
+				if err != nil {
+					return err
+				}
+				for _, p := range page.Subscribers {
+					n++
+					if asJSON {
+						if err := json.NewEncoder(s.out).Encode(p); err != nil {
+							return err
+						}
+						continue
+					}
+					line := fmt.Sprintf("%s\t%s\t%s", p.Address, p.Language, p.Name)
+					if len(filters) > 1 {
+						line = fmt.Sprintf("%d\t%s\t%s\t%s", p.ID, p.Channel, p.Address, p.Standing)
+					}
+					if _, err := fmt.Fprintln(s.out, line); err != nil {
+						return err
+					}
+				}
+				if after = page.Next; after == "" {
+					break
+				}
+			}
+		}
+		if !asJSON {
+			fmt.Fprintf(s.err, "%d people\n", n)
+		}
+		return nil
+	})
+}
+
+type searchSubscribersCmd struct {
+	Begins string `arg:"" help:"How the address begins."`
+	JSON   bool   `help:"Print JSON, one person a line."`
+}
+
+func (c searchSubscribersCmd) Run(ctx context.Context, s *session) error {
+	var filters []web.SubscriberFilter
+	for _, standing := range store.Standings() {
+		if standing != store.Erased {
+			filters = append(filters, web.SubscriberFilter{Standing: standing, Search: c.Begins})
+		}
+	}
+	return s.list(ctx, filters, c.JSON)
+}
+
+type showSubscriberCmd struct {
+	Subscriber string `arg:"" help:"Number, or mail address."`
+	Export     bool   `help:"Print everything that is known of the person, to be given to them."`
+}
+
+func (c showSubscriberCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if c.Export {
+			all, err := r.ExportSubscriber(ctx, c.Subscriber)
+			if err != nil {
+				return err
+			}
+			return printJSON(s.out, all)
+		}
+		p, err := r.Subscriber(ctx, c.Subscriber)
+		if err != nil {
+			return err
+		}
+		return printJSON(s.out, p)
+	})
+}
+
+type changeSubscriberCmd struct {
+	Subscriber string             `arg:"" help:"Number, or mail address."`
+	Name       *string            `help:"Name."`
+	Language   *announce.Language `help:"Language: fr or en."`
+	Zone       *string            `help:"IANA time zone."`
+	Frequency  *store.Frequency   `help:"now, daily, weekly or monthly."`
+	Quiet      *string            `help:"Hours in which nothing is sent: 22:00-07:00."`
+	Everything *bool              `negatable:"" help:"Every topic that is not private."`
+	Topic      []string           `help:"All the topics to be subscribed to."`
+	NoTopics   bool               `help:"No topic at all."`
+	Pause      *time.Time         `format:"2006-01-02" help:"Nothing is sent before this day (UTC)."`
+}
+
+func (c changeSubscriberCmd) Run(ctx context.Context, s *session) error {
+	change := web.SubscriberChange{
+		Name: c.Name, Language: c.Language, Zone: c.Zone, Frequency: c.Frequency, Quiet: c.Quiet, Everything: c.Everything, PausedUntil: c.Pause,
+	}
+	if len(c.Topic) > 0 || c.NoTopics {
+		change.Topics = &c.Topic
+	}
+	return s.with(ctx, func(r *reached) error {
+		p, err := r.ChangeSubscriber(ctx, c.Subscriber, change)
+		if err != nil {
+			return err
+		}
+		return printJSON(s.out, p)
+	})
+}
+
+type removeSubscriberCmd struct {
+	Address string `arg:"" help:"Mail address, or number."`
+}
+
+func (c removeSubscriberCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if err := r.RemoveSubscriber(ctx, c.Address); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(s.out, "%s is off the list.\n", c.Address)
+		return err
+	})
+}
+
+type eraseSubscriberCmd struct {
+	Subscriber string `arg:"" help:"Number, or mail address."`
+}
+
+func (eraseSubscriberCmd) Help() string {
+	return "What the person chose and agreed to is deleted, on all their addresses. A keyed hash of each stays, so that they are not written to again even if an old list is imported. Backups are yours to deal with: see docs/privacy.md."
+}
+
+func (c eraseSubscriberCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if err := r.EraseSubscriber(ctx, c.Subscriber); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(s.out, "Nothing is known of them any more.")
+		return err
+	})
+}
+
+type proofSubscriberCmd struct {
+	Subscriber string `arg:"" help:"Number, or mail address."`
+	JSON       bool   `help:"Print JSON."`
+}
+
+func (c proofSubscriberCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		all, err := r.Consents(ctx, c.Subscriber)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(s.out, all)
+		}
+		for _, l := range all {
+			fmt.Fprintf(s.out, "%s  %-12s  %s", l.At.Format(time.RFC3339), l.Act, l.How)
+			for _, more := range []string{l.Basis, l.Network, l.Detail} {
+				if more != "" {
+					fmt.Fprintf(s.out, ", %s", more)
+				}
+			}
+			fmt.Fprintln(s.out)
+			if l.Words != "" {
+				fmt.Fprintf(s.out, "    %s\n", strings.ReplaceAll(l.Words, "\n", "\n    "))
+			}
+		}
+		return nil
+	})
+}
+
+type topicsCmd struct {
+	Add    addTopicCmd    `cmd:"" help:"Add a topic, or change the one of that name."`
+	List   listTopicsCmd  `cmd:"" help:"List what people can choose to hear about."`
+	Remove removeTopicCmd `cmd:"" help:"Take a topic out of every choice."`
+}
+
+type addTopicCmd struct {
+	Name    string                       `arg:"" help:"As announcements name it."`
+	Facet   string                       `help:"Heading under which it is offered: kind, place, theme."`
+	Private bool                         `help:"Not offered: only whoever was added hears of it."`
+	Label   map[announce.Language]string `help:"What people read, by language: --label fr=Rencontres --label en=Meetups."`
+	Place   int                          `help:"Order on pages."`
+}
+
+func (c addTopicCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if err := r.PutTopic(ctx, web.Topic{Name: c.Name, Facet: c.Facet, Private: c.Private, Labels: c.Label, Place: c.Place}); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(s.out, "People can choose %s.\n", c.Name)
+		return err
+	})
+}
+
+type listTopicsCmd struct {
+	JSON bool `help:"Print JSON."`
+}
+
+func (c listTopicsCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		all, err := r.Topics(ctx)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(s.out, all)
+		}
+		var rows [][]string
+		for _, t := range all {
+			private := "-"
+			if t.Private {
+				private = "private"
+			}
+			rows = append(rows, []string{t.Name, t.Facet, private, t.Labels["fr"], t.Labels["en"]})
+		}
+		return table(s.out, []string{"TOPIC", "FACET", "PRIVATE", "FR", "EN"}, rows)
+	})
+}
+
+type removeTopicCmd struct {
+	Name string `arg:"" help:"The topic's name, as listed."`
+}
+
+func (c removeTopicCmd) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(r *reached) error {
+		if err := r.RemoveTopic(ctx, c.Name); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(s.out, "%s is no topic any more.\n", c.Name)
+		return err
+	})
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Class is what a report says of an address.
+type Class string
+
+// The classes of reports.
+const (
+	Hard      Class = "hard"      // there is no such mailbox
+	Soft      Class = "soft"      // not now: full, or away
+	Block     Class = "block"     // we are refused; it says nothing about the address
+	Spam      Class = "complaint" // its reader called it spam
+	Left      Class = "unsubscribe"
+	Delivered Class = "delivered" // what came before is forgiven
+)
+
+// Report is what was heard about an address.
+type Report struct {
+	ID      string // of the report: it counts once
+	At      time.Time
+	Source  string // dsn, ses, postmark, ...
+	Class   Class
+	Status  string // RFC 3463: 5.1.1
+	Address int64
+	Domain  string
+	Detail  string
+}
+
+// Patience is when bounces are believed.
+type Patience struct {
+	Hard time.Duration // between a first and a second hard bounce
+	Soft int           // soft bounces, none of them forgiven,
+	Over time.Duration // that lie so far apart, the first and the last
+}
+
+// Hear puts a report on record and lets the address leave when it is to be believed. fresh: it was not heard before.
+func (db *DB) Hear(ctx context.Context, r Report, p Patience) (fresh bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		if r.At.IsZero() {
+			r.At = t.now
+		}
+		n, err := t.exec(ctx, `INSERT INTO reports (id, at, source, class, status, address, domain, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			clean(r.ID), us(r.At), clean(r.Source), string(r.Class), clean(r.Status), r.Address, clean(r.Domain), clean(r.Detail))
+		if fresh = n > 0; err != nil || !fresh {
+			return err
+		}
+		return t.hear(ctx, r, p)
+	})
+	return fresh && err == nil, err
+}
+
+func (t *tx) hear(ctx context.Context, r Report, p Patience) error {
+	var standing Standing
+	var hardAt, soft, softAt int64
+	found, err := t.one(ctx, `SELECT standing, hard_at, soft, soft_at FROM addresses WHERE id = ?`+t.lock("FOR UPDATE"), []any{r.Address}, &standing, &hardAt, &soft, &softAt)
+	if err != nil || !found || standing == Erased {
+		return err
+	}
+	d := Deed{How: "report " + r.Source, Detail: r.Status}
+	switch r.Class {
+	case Spam:
+		d.Act = Complaint
+		if standing == Unsubscribed || standing == Bounced || standing == Removed {
+			return t.complain(ctx, r.Address, d)
+		}
+		_, err = t.leave(ctx, r.Address, Complained, d)
+		return err
+	case Left:
+		d.Act = Unsubscribe
+		_, err = t.leave(ctx, r.Address, Unsubscribed, d)
+		return err
+	case Delivered:
+		hardAt, soft, softAt = 0, 0, 0
+	case Hard:
+		if standing == Pending || hardAt > 0 && r.At.Sub(at(hardAt)) >= p.Hard {
+			d.Act = HasBounced
+			_, err = t.leave(ctx, r.Address, Bounced, d)
+			return err
+		}
+		if hardAt == 0 {
+			hardAt = us(r.At)
+		}
+	case Soft:
+		if soft++; softAt == 0 {
+			softAt = us(r.At)
+		}
+		if soft >= int64(p.Soft) && r.At.Sub(at(softAt)) >= p.Over {
+			d.Act = HasBounced
+			_, err = t.leave(ctx, r.Address, Bounced, d)
+			return err
+		}
+	default:
+		return nil
+	}
+	_, err = t.exec(ctx, `UPDATE addresses SET hard_at = ?, soft = ?, soft_at = ? WHERE id = ?`, hardAt, soft, softAt, r.Address)
+	return err
+}
+
+// complain notes a complaint of somebody who had left: they are not asked again either.
+func (t *tx) complain(ctx context.Context, id int64, d Deed) error {
+	if _, err := t.exec(ctx, `UPDATE addresses SET standing = 'complained', owed = '', updated_at = ? WHERE id = ?`, us(t.now), id); err != nil {
+		return err
+	}
+	t.tell(id, d)
+	return t.agree(ctx, id, d)
+}
+
+// Reports lists what was heard about an address, the oldest first.
+func (db *DB) Reports(ctx context.Context, address int64) ([]Report, error) {
+	var all []Report
+	err := db.read().each(ctx, `SELECT id, at, source, class, status, address, domain, detail FROM reports WHERE address = ? ORDER BY at, id`, []any{address},
+		func(scan func(...any) error) error {
+			var r Report
+			var when int64
+			err := scan(&r.ID, &when, &r.Source, &r.Class, &r.Status, &r.Address, &r.Domain, &r.Detail)
+			r.At = at(when)
+			all = append(all, r)
+			return err
+		})
+	return all, db.fault(err)
+}
