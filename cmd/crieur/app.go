@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -65,7 +66,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	if err != nil {
 		return a, fmt.Errorf("CRIEUR_TEMPLATES: %w", err)
 	}
-	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log})
+	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log, Keep: time.Duration(c.Keep) * 24 * time.Hour})
 	if err != nil {
 		return a, err
 	}
