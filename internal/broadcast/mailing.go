@@ -268,6 +268,9 @@ func (m *mailing) address(msg *announce.Message, l *store.Letter) {
 	}
 	b.Letter = l.Plan
 	msg.Archive = m.Links.Make(people.Archive, b, l.First)
+	if m.Returns != nil {
+		msg.ReturnPath = m.Returns(b)
+	}
 }
 
 // heard is what the record is told of a letter's end: with what was said of the address.
