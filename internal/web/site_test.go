@@ -246,3 +246,11 @@ func called(name string) func(*store.Address) error {
 }
 
 func deed() store.Deed { return store.Deed{Act: store.Changed, How: "test"} }
+
+// purposeOf is what the link of a letter is for.
+func purposeOf(k announce.Kind) people.Purpose {
+	if k == announce.KindConfirm {
+		return people.Confirm
+	}
+	return people.Preferences
+}
