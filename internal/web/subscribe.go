@@ -172,7 +172,7 @@ func (s *server) door(b people.Bearer, person string) door {
 
 func (s *server) subscribePage(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r, "")
-	s.showSubscribe(w, r, http.StatusOK, v, asked{Channel: email, Language: s.nearest(v)}, nil)
+	s.showSubscribe(w, r, http.StatusOK, v, asked{Channel: email}, nil)
 }
 
 func (s *server) showSubscribe(w http.ResponseWriter, r *http.Request, status int, v view, a asked, faults announce.Faults) {
@@ -182,6 +182,7 @@ func (s *server) showSubscribe(w http.ResponseWriter, r *http.Request, status in
 		return
 	}
 	v.Index, v.Script = true, "subscribe.js"
+	a.Language = cmp.Or(a.Language, s.nearest(v))
 	s.page(w, status, "subscribe.html", subscribeView{view: v, Mail: s.mail(), chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, ""), Asked: a, Faults: faults})
 }
 
