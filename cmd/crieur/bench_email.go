@@ -201,7 +201,7 @@ func (c benchEmailCmd) draft() announce.Draft {
 	paragraph := "Une rencontre, des exposés, du café : venez comme vous êtes, avec vos questions. [Les détails](https://example.org/details) suivent.\n\n"
 	return announce.Draft{
 		Kind: announce.KindNews, Link: "https://example.org/1", UndoSeconds: &none,
-		Texts: map[announce.Language]announce.Text{"fr": {Title: "Mesure", Body: strings.Repeat(paragraph, max(1, (c.Bytes-4500)/(2*len(paragraph)+90)))}},
+		Texts: map[announce.Language]announce.Text{"fr": {Title: "Mesure", Body: strings.Repeat(paragraph, max(1, (c.Bytes-4500)/(2*len(paragraph)+140)))}},
 	}
 }
 

@@ -75,6 +75,9 @@ func (m *mailing) fill(ctx context.Context, end time.Time) {
 			}
 			return
 		}
+		if b.Closed {
+			m.recount(ctx, m.id)
+		}
 		if len(b.Letters) == 0 {
 			return
 		}
@@ -96,6 +99,18 @@ func (m *mailing) fill(ctx context.Context, end time.Time) {
 		}
 		timeout.Stop()
 	}
+}
+
+// recount sees to it that the letters of an announcement, or of every plan that is not over, add up.
+func (s *Service) recount(ctx context.Context, id announce.ID) {
+	n, err := s.Store.Recount(ctx, id)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.Log.Warn("letters could not be recounted", "announcement", id, "err", err)
+		}
+		return
+	}
+	s.Metrics.conservation.Add(float64(n))
 }
 
 // loop sends letters one after another, as long as there are any.
@@ -248,8 +263,14 @@ func (m *mailing) address(msg *announce.Message, l *store.Letter) {
 	b := people.Bearer{Address: l.Address}
 	msg.Unsubscribe = m.Links.Make(people.Unsubscribe, b, l.First)
 	msg.Preferences = m.Links.Make(people.Preferences, b, l.First)
+	if msg.Kind == announce.KindConfirm { // all that its reader may choose yet; and its name may be a stranger's
+		msg.Preferences, msg.Name = m.Links.Make(people.Confirm, b, l.First), ""
+	}
 	b.Letter = l.Plan
 	msg.Archive = m.Links.Make(people.Archive, b, l.First)
+	if m.Returns != nil {
+		msg.ReturnPath = m.Returns(b)
+	}
 }
 
 // heard is what the record is told of a letter's end: with what was said of the address.

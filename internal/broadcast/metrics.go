@@ -13,13 +13,14 @@ import (
 
 // Metrics counts what the service does. Labels are bounded: never an address, never an announcement.
 type Metrics struct {
-	accepted prometheus.Counter
-	calls    *prometheus.CounterVec
-	latency  *prometheus.HistogramVec
-	seconds  *prometheus.HistogramVec
-	fenced   prometheus.Counter
-	expires  *prometheus.GaugeVec
-	healthy  *prometheus.GaugeVec
+	accepted     prometheus.Counter
+	calls        *prometheus.CounterVec
+	latency      *prometheus.HistogramVec
+	seconds      *prometheus.HistogramVec
+	fenced       prometheus.Counter
+	conservation prometheus.Gauge
+	expires      *prometheus.GaugeVec
+	healthy      *prometheus.GaugeVec
 }
 
 // NewMetrics registers the service's metrics with r.
@@ -36,7 +37,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	m.expires = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crieur_credentials_expire_timestamp_seconds", Help: "When an account's credentials end, as of the last look."}, []string{"account"})
 	m.healthy = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crieur_account_healthy", Help: "1 for an account that the last look found able to publish, else 0."}, []string{"account"})
-	r.MustRegister(m.accepted, m.calls, m.latency, m.seconds, m.fenced, m.expires, m.healthy)
+	m.conservation = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crieur_conservation_errors", Help: "Letters found to be counted wrong, recounted one by one at the start and when a mailing ends. Anything but 0 is a defect."})
+	r.MustRegister(m.conservation, m.accepted, m.calls, m.latency, m.seconds, m.fenced, m.expires, m.healthy)
 	return m
 }
 

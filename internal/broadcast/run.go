@@ -24,6 +24,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.plan(ctx); return nil })
 	g.Go(func() error { s.probe(ctx); return nil })
 	g.Go(func() error { s.warm(ctx); return nil })
+	g.Go(func() error { s.recount(ctx, ""); return nil })
 	g.Go(func() error { s.remind(ctx); return nil })
 	g.Go(func() error { s.watch(ctx); return nil })
 	for _, a := range s.accounts {

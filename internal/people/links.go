@@ -5,9 +5,12 @@ package people
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"hash"
+	"sync"
 	"time"
 )
 
@@ -35,18 +38,39 @@ func (p Purpose) lifetime() time.Duration {
 
 // path is where the page of a purpose is.
 func (p Purpose) path() string {
-	return map[Purpose]string{Unsubscribe: "/unsubscribe/", Preferences: "/preferences/", Confirm: "/confirm/", Archive: "/read/"}[p]
+	switch p {
+	case Unsubscribe:
+		return "/unsubscribe/"
+	case Preferences:
+		return "/preferences/"
+	case Confirm:
+		return "/confirm/"
+	}
+	return "/read/"
 }
 
 // Links makes the links that people get in messages, and reads what they bring back. Safe for concurrent use.
 type Links struct {
 	base string
-	keys [][]byte // newest first
+	keys []*key // newest first
+}
+
+// key is a signing key whose hash is begun once and reused: a mailing makes three links per letter.
+type key struct{ begun sync.Pool }
+
+func newKey(secret []byte) *key {
+	return &key{sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
 }
 
 // NewLinks signs with the first of keys and reads links of all of them: a key is rotated by putting another before it.
 // base is where people reach this server, without a final slash; empty: there are no links.
-func NewLinks(base string, keys ...[]byte) *Links { return &Links{base, keys} }
+func NewLinks(base string, keys ...[]byte) *Links {
+	l := &Links{base: base}
+	for _, k := range keys {
+		l.keys = append(l.keys, newKey(k))
+	}
+	return l
+}
 
 // Bearer is what a link stands for.
 type Bearer struct {
@@ -77,7 +101,7 @@ func (l *Links) Token(p Purpose, b Bearer, now time.Time) string {
 	if life := p.lifetime(); life > 0 {
 		binary.BigEndian.PutUint32(t[13:], uint32(now.Add(life).Unix()/3600)+1)
 	}
-	copy(t[headSize:], l.mac(l.keys[0], t[:headSize]))
+	l.keys[0].sign(t[:headSize], t[headSize:])
 	return base64.RawURLEncoding.EncodeToString(t[:])
 }
 
@@ -100,19 +124,54 @@ func (l *Links) Read(p Purpose, token string, now time.Time) (Bearer, error) {
 	return b, nil
 }
 
-func (l *Links) signed(t []byte) bool {
+// back is the purpose of a return token, which is in no link.
+const back Purpose = 'b'
+
+var returned = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// ReturnToken names a letter in the address that its bounces come to: 34 lower-case letters and digits of base32 (RFC 4648).
+// It never expires.
+func (l *Links) ReturnToken(b Bearer) string {
+	var t [13]byte
+	t[0] = byte(back)
+	put48(t[1:], b.Address)
+	put48(t[7:], b.Letter)
+	return returned.EncodeToString(append(t[1:], l.mac(l.keys[0], t[:])[:9]...))
+}
+
+// ReadReturnToken checks a return token and says whose it is.
+func (l *Links) ReadReturnToken(token string) (Bearer, bool) {
+	raw, err := returned.DecodeString(token)
+	if err != nil || len(raw) != 21 || returned.EncodeToString(raw) != token {
+		return Bearer{}, false
+	}
+	head := append([]byte{byte(back)}, raw[:12]...)
 	for _, k := range l.keys {
-		if hmac.Equal(l.mac(k, t[:headSize]), t[headSize:]) {
+		if hmac.Equal(l.mac(k, head)[:9], raw[12:]) {
+			return Bearer{get48(head[1:]), get48(head[7:])}, true
+		}
+	}
+	return Bearer{}, false
+}
+
+func (l *Links) signed(t []byte) bool {
+	var mac [macSize]byte
+	for _, k := range l.keys {
+		if k.sign(t[:headSize], mac[:]); hmac.Equal(mac[:], t[headSize:]) {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *Links) mac(key, head []byte) []byte {
-	m := hmac.New(sha256.New, key)
-	m.Write(head)
-	return m.Sum(nil)[:macSize]
+// sign writes the first bytes of the HMAC of head to mac.
+func (k *key) sign(head, mac []byte) {
+	h := k.begun.Get().(hash.Hash)
+	var sum [sha256.Size]byte
+	h.Reset()
+	h.Write(head)
+	copy(mac[:macSize], h.Sum(sum[:0]))
+	k.begun.Put(h)
 }
 
 func put48(b []byte, n int64) {

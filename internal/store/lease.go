@@ -22,6 +22,7 @@ type Batch struct {
 	Account      string
 	Announcement announce.ID
 	Letters      []*Letter
+	Closed       bool // nothing is left to do for the plan: its last letter has an end
 	plan, fence  int64
 	pace         time.Duration
 }
@@ -68,7 +69,8 @@ func (t *tx) lease(ctx context.Context, p *plan, b *Batch, o LeaseOptions) error
 			return err
 		}
 		if !got {
-			return t.rest(ctx, p)
+			b.Closed, err = t.rest(ctx, p)
+			return err
 		}
 		if _, err := t.exec(ctx, `UPDATE plans SET fence = ?, leased = ? WHERE id = ?`, p.fence, p.leased, p.id); err != nil {
 			return err
@@ -154,17 +156,17 @@ func (t *tx) takeFresh(ctx context.Context, p *plan, o LeaseOptions) (bool, erro
 }
 
 // rest closes a plan of which nothing is left to do, so that nobody looks at it again.
-func (t *tx) rest(ctx context.Context, p *plan) error {
+func (t *tx) rest(ctx context.Context, p *plan) (closed bool, err error) {
 	if p.wanted && !p.done || p.turn.how != "" || p.leased < p.position {
-		return nil
+		return false, nil
 	}
 	var left int
 	if _, err := t.one(ctx, `SELECT (SELECT COUNT(*) FROM leases WHERE plan = ?) + (SELECT COUNT(*) FROM (SELECT 1 AS one FROM letters WHERE plan = ? AND next > first_due LIMIT 1) later)`,
 		[]any{p.id, p.id}, &left); err != nil || left > 0 {
-		return err
+		return false, err
 	}
-	_, err := t.exec(ctx, `UPDATE plans SET open = 0 WHERE id = ?`, p.id)
-	return err
+	n, err := t.exec(ctx, `UPDATE plans SET open = 0 WHERE id = ? AND open = 1`, p.id)
+	return n > 0, err
 }
 
 // giveBack ends what a fence covers. A range with fresh letters that still have something to do is left for the next.

@@ -30,10 +30,12 @@ type Options struct {
 	Service *broadcast.Service
 	Store   *store.DB
 	Site    announce.Site
-	Links   *people.Links   // as in messages
-	People  *people.Service // who joins, leaves and chooses
-	Proxies []netip.Prefix  // whose word is taken for where a request comes from (X-Forwarded-For), beside those on this machine
-	Feeds   http.Handler    // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Links   *people.Links                                                // as in messages
+	People  *people.Service                                              // who joins, leaves and chooses
+	Proxies []netip.Prefix                                               // whose word is taken for where a request comes from (X-Forwarded-For), beside those on this machine
+	Feeds   http.Handler                                                 // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Bounces http.Handler                                                 // webhooks of sending services, mounted at /bounces/; nil: none
+	Bounced func(ctx context.Context, mail io.Reader, to []string) error // takes in a mail that came back; nil: bounces are not configured
 	Metrics *prometheus.Registry
 
 	Frequencies   []store.Frequency                         // that people may choose; none: each announcement at once
@@ -92,6 +94,7 @@ func Handler(o Options) http.Handler {
 	s.operations()
 	s.events()
 	s.tasks()
+	s.bounces()
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -118,6 +121,9 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /tasks/{delivery}/images/{n}", s.taskImage)
 	mux.HandleFunc("GET /media/{name}", s.media)
 	mux.HandleFunc("GET /assets/{name}", s.asset)
+	if o.Bounces != nil {
+		mux.Handle("POST /bounces/", http.StripPrefix("/bounces", o.Bounces))
+	}
 	if o.Feeds != nil {
 		for _, path := range []string{"/feeds/", "/a/", "/events"} {
 			mux.Handle(path, o.Feeds)
