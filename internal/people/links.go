@@ -136,7 +136,9 @@ func (l *Links) ReturnToken(b Bearer) string {
 	t[0] = byte(back)
 	put48(t[1:], b.Address)
 	put48(t[7:], b.Letter)
-	return returned.EncodeToString(append(t[1:], l.mac(l.keys[0], t[:])[:9]...))
+	var mac [macSize]byte
+	l.keys[0].sign(t[:], mac[:])
+	return returned.EncodeToString(append(t[1:], mac[:9]...))
 }
 
 // ReadReturnToken checks a return token and says whose it is.
@@ -146,8 +148,9 @@ func (l *Links) ReadReturnToken(token string) (Bearer, bool) {
 		return Bearer{}, false
 	}
 	head := append([]byte{byte(back)}, raw[:12]...)
+	var mac [macSize]byte
 	for _, k := range l.keys {
-		if hmac.Equal(l.mac(k, head)[:9], raw[12:]) {
+		if k.sign(head, mac[:]); hmac.Equal(mac[:9], raw[12:]) {
 			return Bearer{get48(head[1:]), get48(head[7:])}, true
 		}
 	}
