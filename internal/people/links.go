@@ -136,9 +136,7 @@ func (l *Links) ReturnToken(b Bearer) string {
 	t[0] = byte(back)
 	put48(t[1:], b.Address)
 	put48(t[7:], b.Letter)
-	var mac [macSize]byte
-	l.keys[0].sign(t[:], mac[:])
-	return returned.EncodeToString(append(t[1:], mac[:9]...))
+	return returned.EncodeToString(append(t[1:], l.keys[0].mac(t[:])[:9]...))
 }
 
 // ReadReturnToken checks a return token and says whose it is.
@@ -148,9 +146,8 @@ func (l *Links) ReadReturnToken(token string) (Bearer, bool) {
 		return Bearer{}, false
 	}
 	head := append([]byte{byte(back)}, raw[:12]...)
-	var mac [macSize]byte
 	for _, k := range l.keys {
-		if k.sign(head, mac[:]); hmac.Equal(mac[:9], raw[12:]) {
+		if hmac.Equal(k.mac(head)[:9], raw[12:]) {
 			return Bearer{get48(head[1:]), get48(head[7:])}, true
 		}
 	}
@@ -165,6 +162,13 @@ func (l *Links) signed(t []byte) bool {
 		}
 	}
 	return false
+}
+
+// mac is the first bytes of the HMAC of data.
+func (k *key) mac(data []byte) []byte {
+	mac := make([]byte, macSize)
+	k.sign(data, mac)
+	return mac
 }
 
 // sign writes the first bytes of the HMAC of head to mac.

@@ -64,7 +64,7 @@ func TestUnsubscribePageAndBack(t *testing.T) {
 	if len(letters) != 1 || letters[0].Address != a.ID {
 		t.Fatalf("letters: %+v", letters)
 	}
-	s.post(s.of(letters[0]), nil)
+	s.post(s.link(purposeOf(letters[0].Kind), letters[0].Address), nil)
 	if a := s.known("ada@example.org"); a.Standing != store.Active || a.Everything || fmt.Sprint(a.Topics) != "[board python]" {
 		t.Errorf("back again: %+v", a)
 	}
@@ -158,7 +158,7 @@ func TestOwnData(t *testing.T) {
 	if len(letters) != 1 {
 		t.Fatalf("letters: %+v", letters)
 	}
-	s.post(s.of(letters[0]), nil)
+	s.post(s.link(purposeOf(letters[0].Kind), letters[0].Address), nil)
 	if old, now := s.known("ada@example.org"), s.known("ada@example.net"); old.Standing == store.Active || now.Standing != store.Active || fmt.Sprint(now.Topics) != "[python]" {
 		t.Errorf("moved: %+v, %+v", old, now)
 	}
@@ -200,7 +200,7 @@ func TestExpiredLinks(t *testing.T) {
 		t.Errorf("%d\n%s", got.status, got.body)
 	}
 	letters := s.written()
-	if len(letters) != 1 || s.get(s.of(letters[0])).status != http.StatusOK {
+	if len(letters) != 1 || s.get(s.link(purposeOf(letters[0].Kind), letters[0].Address)).status != http.StatusOK {
 		t.Errorf("letters: %+v", letters)
 	}
 }

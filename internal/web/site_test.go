@@ -173,14 +173,6 @@ func (s *site) link(p people.Purpose, id int64) string {
 	return strings.TrimPrefix(s.links.Make(p, people.Bearer{Address: id}, s.clock()), s.url)
 }
 
-// of is the link that a letter is about.
-func (s *site) of(l people.Letter) string {
-	if l.Kind == announce.KindConfirm {
-		return s.link(people.Confirm, l.Address)
-	}
-	return s.link(people.Preferences, l.Address)
-}
-
 // written are the letters that became due.
 func (s *site) written() []people.Letter {
 	s.Helper()
@@ -254,3 +246,11 @@ func called(name string) func(*store.Address) error {
 }
 
 func deed() store.Deed { return store.Deed{Act: store.Changed, How: "test"} }
+
+// purposeOf is what the link of a letter is for.
+func purposeOf(k announce.Kind) people.Purpose {
+	if k == announce.KindConfirm {
+		return people.Confirm
+	}
+	return people.Preferences
+}

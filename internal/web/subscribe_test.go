@@ -49,7 +49,7 @@ func TestJoin(t *testing.T) {
 	if len(letters) != 1 {
 		t.Fatalf("%d letters", len(letters))
 	}
-	link := s.of(letters[0])
+	link := s.link(purposeOf(letters[0].Kind), letters[0].Address)
 	if page := s.get(link); page.status != http.StatusOK || !strings.Contains(page.body, deeds[0].Words) || !strings.Contains(page.body, `lang="en"`) || s.known("ada@example.org").Standing != store.Pending {
 		t.Errorf("looking at the link: %d\n%s", page.status, page.body)
 	}
