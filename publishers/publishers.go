@@ -147,7 +147,7 @@ func (c common) settings(a *Account, prefix string) error {
 		fault("LANGUAGE_AS", "%q is neither post nor reply", c.LanguageAs)
 	case c.LanguageAs == "reply" && !limits.Replies:
 		fault("LANGUAGE_AS", "posts of this channel cannot answer one another: write post")
-	case len(a.Languages) > 1 && c.LanguageAs == "post" && limits.HTML && !limits.Multilingual:
+	case len(a.Languages) > 1 && c.LanguageAs == "post" && (limits.HTML || limits.Personal) && !limits.Multilingual:
 		fault("LANGUAGE", "a message of this channel is in one language: name one, or make an account for each")
 	}
 	a.Replies = c.LanguageAs == "reply" && len(a.Languages) > 1
@@ -161,8 +161,8 @@ func (c common) settings(a *Account, prefix string) error {
 	to, err := mail.ParseAddress(c.To)
 	switch {
 	case c.To == "":
-	case err != nil || !limits.Personal:
-		fault("TO", "is for channels that write to people, and takes one address: list@example.org")
+	case err != nil || !limits.Personal || !limits.HTML: // HTML to people is mail
+		fault("TO", "is for e-mail, and takes one address: list@example.org")
 	default:
 		a.To = to.Address
 	}

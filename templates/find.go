@@ -85,7 +85,7 @@ func readFile(from fs.FS, name string) (*file, error) {
 }
 
 func kinds() []string {
-	all := []string{anyKind, string(announce.KindDigest), string(announce.KindWelcome), string(announce.KindConfirm)}
+	all := []string{anyKind, string(announce.KindDigest), string(announce.KindWelcome), string(announce.KindConfirm), string(announce.KindPreferences)}
 	for _, k := range announce.Kinds() {
 		all = append(all, string(k))
 	}

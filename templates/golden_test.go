@@ -61,6 +61,50 @@ func TestGoldenPhones(t *testing.T) {
 	}
 }
 
+// The letters that Crieur writes to one person: they ask, welcome, and bring a fresh link.
+func TestGoldenLetters(t *testing.T) {
+	s := set(t)
+	for _, account := range []string{"plain", "email"} {
+		for _, k := range []announce.Kind{announce.KindConfirm, announce.KindWelcome, announce.KindPreferences} {
+			for _, l := range append(languages, "de") {
+				name := fmt.Sprintf("%s/%s.%s.txt", account, k, l)
+				t.Run(name, func(t *testing.T) {
+					var b strings.Builder
+					for _, c := range []string{"without", "longest"} {
+						a := sample(t, "longest", k)
+						a.Texts["de"] = announce.Text{Title: "Oktober"}
+						if c == "without" || k != announce.KindWelcome {
+							a.Event, a.Link = nil, ""
+						}
+						for l, text := range a.Texts {
+							a.Texts[l] = announce.Text{Title: text.Title}
+						}
+						a.Images, a.Topics = nil, nil
+						r := Request{Account: account, Language: l, Announcement: a, Limits: limitsOf(account), Site: community()}
+						r.Limits.Personal = true
+						all, err := s.Render(r)
+						if err != nil || len(all) != 1 {
+							t.Fatalf("%d messages, %v", len(all), err)
+						}
+						m := all[0]
+						if !strings.Contains(m.Text, announce.PreferencesMark) || m.HTML != "" && !strings.Contains(m.HTML, announce.PreferencesMark) {
+							t.Error("there is no link")
+						}
+						if k == announce.KindConfirm && strings.Contains(m.Text+m.HTML, announce.NameMark) {
+							t.Error("a stranger could have typed the name")
+						}
+						fmt.Fprintf(&b, "######## %s\nsubject: %s\n---- text\n%s\n", c, m.Subject, visibleSpaces(m.Text))
+						if m.HTML != "" {
+							fmt.Fprintf(&b, "---- html\n%s\n", visibleSpaces(outline(t, m.HTML)))
+						}
+					}
+					compare(t, name, b.String())
+				})
+			}
+		}
+	}
+}
+
 // One whole mail, to be opened in a browser.
 func TestGoldenMail(t *testing.T) {
 	compare(t, "mail.html", render(t, set(t), "email", "fr", sample(t, "longest", announce.KindEvent)).HTML+"\n")

@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/crieur/crieur/internal/bounce"
 	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/internal/fetch"
 	"github.com/crieur/crieur/internal/media"
@@ -35,6 +37,8 @@ type app struct {
 	queue   *queue.Queue // nil unless opened to run
 	service *broadcast.Service
 	people  *people.Service
+	links   *people.Links
+	intake  *bounce.Intake
 	handler http.Handler
 
 	stopping chan struct{} // closed when the server stops
@@ -62,14 +66,15 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	if err != nil {
 		return a, fmt.Errorf("CRIEUR_TEMPLATES: %w", err)
 	}
-	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log})
+	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log, Keep: time.Duration(c.Keep) * 24 * time.Hour})
 	if err != nil {
 		return a, err
 	}
 	deps := publishers.Deps{Site: c.site(), Shelf: a.store.Shelf()}
 	accounts, err := publishers.Open(c.Channels, environ, deps)
 	feeds, feedErr := publishers.Feeds(c.Channels, environ, deps)
-	if err = cmp.Or(err, feedErr); err != nil {
+	push, pushErr := publishers.Push(c.Channels, environ)
+	if err = cmp.Or(err, feedErr, pushErr); err != nil {
 		return a, &configError{err}
 	}
 	if how.work {
@@ -85,13 +90,17 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	if err != nil {
 		return a, err
 	}
-	links := people.NewLinks(c.PublicURL, key)
+	a.links = people.NewLinks(c.PublicURL, key)
+	fetcher := fetch.New(fetch.Options{Allow: c.FetchAllow})
+	if a.intake, err = intake(environ, a.links, fetcher); err != nil {
+		return a, &configError{err}
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), broadcast.Gauge(a.store))
 	options := broadcast.Options{
-		Store: a.store, Queue: a.queue, Templates: set, Links: links, Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
+		Store: a.store, Queue: a.queue, Templates: set, Links: a.links, Returns: returns(a.intake, a.links), Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
 		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Notices: c.Notices, Cards: c.Cards, CardColour: c.CardColour, Point: how.point,
-		Media: media.New(media.Options{Fetch: fetch.New(fetch.Options{Allow: c.FetchAllow})}),
+		Media: media.New(media.Options{Fetch: fetcher}),
 	}
 	for _, x := range accounts {
 		options.Accounts = append(options.Accounts, broadcast.Account(x))
@@ -101,11 +110,16 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	}
 	a.service = broadcast.New(options)
 	a.people = people.New(people.Options{
-		Store: a.store, Links: links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Log: log, HourlyLetters: c.Confirmations,
+		Store: a.store, Links: a.links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Log: log, HourlyLetters: c.Confirmations,
 	})
+	var bounced func(context.Context, io.Reader, []string) error
+	if options.Returns != nil {
+		bounced = a.bounced
+	}
 	a.handler = web.Handler(web.Options{
-		Service: a.service, People: a.people, Store: a.store, Site: c.site(), Links: links, Metrics: metrics, Version: version(), Log: log,
-		Feeds: feeds, Ready: a.ready, Stopping: a.stopping,
+		Service: a.service, People: a.people, Store: a.store, Site: c.site(), Links: a.links, Metrics: metrics, Version: version(), Log: log,
+		Feeds: feeds, Ready: a.ready, Stopping: a.stopping, Proxies: c.Proxies, PushKey: push.Key, ServiceWorker: push.Worker, PushAddress: push.Address,
+		Bounces: a.intake.Webhooks(a.heard, log), Bounced: bounced,
 	})
 	return a, nil
 }

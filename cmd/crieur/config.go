@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/bounce"
 	"github.com/crieur/crieur/publishers"
 )
 
@@ -37,8 +38,10 @@ type Config struct {
 	Cards         bool                `env:"CARDS" envDefault:"true" doc:"An event without an image gets a card with its title, date and place, on channels where posts have pictures."`
 	CardColour    string              `env:"CARD_COLOUR" doc:"Colour of those cards, as #1a5fb4. Default: one that belongs to the community's name."`
 	FetchAllow    []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
+	Proxies       []netip.Prefix      `env:"PROXIES" doc:"Networks of the proxies in front, as 10.0.0.0/8: their X-Forwarded-For is believed when strangers subscribe. A proxy on this machine is."`
 	Undo          time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
 	Confirmations int                 `env:"CONFIRMATIONS" envDefault:"300" doc:"Letters that ask people to confirm their subscription, in an hour. When strangers ask for more, none leaves until it is quieter, and organisers are told."`
+	Keep          int                 `env:"KEEP" envDefault:"0" doc:"Days after which the record forgets to whom a message went and keeps only how many; 0: never. See docs/privacy.md."`
 	Templates     string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
 	SettleGap     time.Duration       `env:"SETTLE_GAP" envDefault:"60s" doc:"Time between two looks for a post whose answer was lost."`
 	LogLevel      string              `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
@@ -144,6 +147,9 @@ func load(environ map[string]string) (Config, error) {
 	if c.Confirmations < 1 {
 		bad("CONFIRMATIONS", "must be at least 1")
 	}
+	if c.Keep < 0 || c.Keep > 36500 {
+		bad("KEEP", "must be a number of days from 0 to 36500")
+	}
 	if c.SettleGap <= 0 {
 		bad("SETTLE_GAP", "must be more than 0s")
 	}
@@ -179,7 +185,7 @@ func accounts(list string) []string {
 // unknown finds variables that nobody reads, most likely misspelt.
 func unknown(environ map[string]string) []error {
 	var names []string
-	for _, v := range append(publishers.Describe(Config{}, prefix), publishers.Describe(Client{}, prefix)...) {
+	for _, v := range slices.Concat(publishers.Describe(Config{}, prefix), publishers.Describe(Client{}, prefix), publishers.Describe(bounce.Config{}, bouncePrefix)) {
 		names = append(names, v.Name)
 	}
 	var errs []error

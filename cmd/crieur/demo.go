@@ -15,6 +15,7 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/internal/web/client"
@@ -77,6 +78,7 @@ func (c demoCmd) Run(ctx context.Context, s *session) (err error) {
 type demoServer struct {
 	*client.Client
 	world  *world.World
+	people *people.Service
 	url    string
 	token  string
 	dir    string
@@ -123,6 +125,7 @@ func demo(ctx context.Context, listen string, log io.Writer) (*demoServer, error
 		d.served <- nil
 		return fail(errors.Join(err, listener.Close(), a.Close(ctx)))
 	}
+	d.people = a.people
 	mux := http.NewServeMux()
 	mux.Handle("/", a.handler)
 	local := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/crieur/crieur/internal/bounce"
 	"github.com/crieur/crieur/publishers"
 )
 
@@ -33,6 +34,7 @@ func writeEnv(w io.Writer) error {
 		}
 	}
 	section("Crieur", publishers.Describe(Config{}, prefix))
+	section("Mail that comes back, and complaints", publishers.Describe(bounce.Config{}, bouncePrefix))
 	section("The command line, talking to a server elsewhere", publishers.Describe(Client{}, prefix))
 	section("Every account: CRIEUR_SLACK_LANGUAGE, CRIEUR_SLACK_PARTNERS_LANGUAGE", publishers.Common())
 	all := publishers.Variables()

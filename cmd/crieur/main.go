@@ -52,6 +52,7 @@ type commands struct {
 	Stop        stopCmd        `cmd:"" help:"Stop all publishing at once, and list what already left."`
 	Resume      resumeCmd      `cmd:"" help:"Publish again after a stop, or on a channel whose fault was mended."`
 	Subscribers subscribersCmd `cmd:"" help:"Manage who is told: the mailing list and its like."`
+	Bounce      bounceCmd      `cmd:"" help:"Read a mail that came back, from a mail server's pipe."`
 	Topics      topicsCmd      `cmd:"" help:"Manage what people can choose to hear about."`
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens of the API."`
 	Webpush     webpushCmd     `cmd:"" help:"Make keys for notifications in browsers."`

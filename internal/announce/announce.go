@@ -108,6 +108,7 @@ type Event struct {
 	Partners  []Partner `json:"partners,omitempty"`
 	Sequence  int       `json:"sequence"` // RFC 5545 section 3.8.7.4: one more with each revision
 	Cancelled bool      `json:"cancelled,omitempty"`
+	Of        ID        `json:"of,omitempty"` // the announcement that made it known, where this one only tells of it again: in calendars they are one
 }
 
 // Over is the moment from which announcing the event makes no sense: its end, or three hours after its start when no end is known.

@@ -41,8 +41,9 @@ type Options struct {
 	Templates *templates.Set
 	Media     *media.Library
 	Accounts  []Account
-	Links     *people.Links // in messages to people; nil: they get none
-	Notices   []string      // accounts that hear what organisers must know: a task, a refusal, a dead token; none: only the log does
+	Links     *people.Links              // in messages to people; nil: they get none
+	Returns   func(people.Bearer) string // where the bounces of a letter by mail come; nil: where the account's come
+	Notices   []string                   // accounts that hear what organisers must know: a task, a refusal, a dead token; none: only the log does
 	Site      announce.Site
 	Log       *slog.Logger
 	Metrics   *Metrics

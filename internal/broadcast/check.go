@@ -26,6 +26,7 @@ func (s *Service) Check(ctx context.Context) []Checkup {
 			out[i].Channel = a.Name
 			c, ok := a.Publisher.(announce.Checker)
 			if !ok {
+				out[i].Findings = s.lawful(a)
 				return
 			}
 			var report announce.Report
@@ -33,6 +34,7 @@ func (s *Service) Check(ctx context.Context) []Checkup {
 			if err != nil {
 				report.Findings = append(report.Findings, announce.Finding{Severe: true, What: asError(err).Error(), Do: "mend it, then run crieur doctor again"})
 			}
+			report.Findings = append(report.Findings, s.lawful(a)...)
 			out[i].Report, out[i].Checked = report, s.Store.Now()
 			s.checkups.Store(a.Name, out[i])
 			s.Metrics.checked(out[i])
@@ -40,6 +42,17 @@ func (s *Service) Check(ctx context.Context) []Checkup {
 	}
 	g.Wait()
 	return out
+}
+
+// lawful finds what mail laws ask for and every mail would lack (CASL section 6(2), GDPR article 13).
+func (s *Service) lawful(a Account) []announce.Finding {
+	if s.Site.Postal != "" || !s.accounts[a.Name].Personal || announce.Channel(a.Name) != "email" {
+		return nil
+	}
+	return []announce.Finding{{
+		What: "mail to subscribers has no postal address of its sender, which Canada's anti-spam law asks for in every message",
+		Do:   "set CRIEUR_POSTAL_ADDRESS to where the community can be written to; see docs/privacy.md",
+	}}
 }
 
 // seen tells what the last look at the account found.

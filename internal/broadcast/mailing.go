@@ -263,8 +263,14 @@ func (m *mailing) address(msg *announce.Message, l *store.Letter) {
 	b := people.Bearer{Address: l.Address}
 	msg.Unsubscribe = m.Links.Make(people.Unsubscribe, b, l.First)
 	msg.Preferences = m.Links.Make(people.Preferences, b, l.First)
+	if msg.Kind == announce.KindConfirm { // all that its reader may choose yet; and its name may be a stranger's
+		msg.Preferences, msg.Name = m.Links.Make(people.Confirm, b, l.First), ""
+	}
 	b.Letter = l.Plan
 	msg.Archive = m.Links.Make(people.Archive, b, l.First)
+	if m.Returns != nil {
+		msg.ReturnPath = m.Returns(b)
+	}
 }
 
 // heard is what the record is told of a letter's end: with what was said of the address.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/people"
@@ -45,12 +46,18 @@ func (s *Service) Write(ctx context.Context, l people.Letter) error {
 	language := s.spoken(l.Language)
 	a := announce.Announcement{
 		ID: announce.NewID(now), Rev: 1, Kind: l.Kind, Default: language, Texts: map[announce.Language]announce.Text{language: {Title: s.Site.Name}},
-		Link: l.Link, Channels: []string{name}, Zone: s.Site.Zone, Created: now, Updated: now,
+		Channels: []string{name}, Zone: s.Site.Zone, Created: now, Updated: now,
 	}
 	if l.Kind == announce.KindWelcome {
-		var err error
-		if a.Event, err = s.next(ctx); err != nil {
+		next, found, err := s.next(ctx)
+		if err != nil {
 			return err
+		}
+		if found {
+			_, text := next.Pick(language)
+			event := *next.Event
+			event.Of = next.ID
+			a.Event, a.Link, a.Zone, a.Texts[language] = &event, next.Link, next.Zone, announce.Text{Title: text.Title}
 		}
 	}
 	c, err := s.compose(ctx, a)
@@ -80,22 +87,31 @@ func (s *Service) spoken(want announce.Language) announce.Language {
 	return "en"
 }
 
-// next is the next event that was announced and is not over, among the newest announcements; nil: there is none.
-func (s *Service) next(ctx context.Context) (*announce.Event, error) {
+// next is the announcement of the next event that is known and not over, among the newest announcements.
+func (s *Service) next(ctx context.Context) (next announce.Announcement, found bool, err error) {
 	entries, err := s.Store.Announcements(ctx, "", 100)
 	if err != nil {
-		return nil, err
+		return next, false, err
 	}
 	now := s.Store.Now()
-	var next *announce.Event
-	for _, e := range entries {
-		x := e.Announcement.Event
-		if x == nil || e.Retracted || x.Cancelled || e.Announcement.Kind == announce.KindCancellation || !x.Over().After(now) || !due(e.Announcement, e.Announcement.Updated).Before(now) {
+	off := map[time.Time]bool{}
+	for _, e := range entries { // the newest first: what was cancelled since is off
+		a := e.Announcement
+		if a.Event == nil {
 			continue
 		}
-		if next == nil || x.Start.Instant.Before(next.Start.Instant) {
-			next = x
+		if a.Kind == announce.KindCancellation || a.Event.Cancelled {
+			off[a.Event.Start.Instant.UTC()] = true
 		}
 	}
-	return next, nil
+	for _, e := range entries {
+		a := e.Announcement
+		if a.Event == nil || e.Retracted || a.Kind.AboutPast() || !a.Event.Over().After(now) || due(a, a.Updated).After(now) || off[a.Event.Start.Instant.UTC()] {
+			continue
+		}
+		if !found || a.Event.Start.Instant.Before(next.Event.Start.Instant) {
+			next, found = a, true
+		}
+	}
+	return next, found, nil
 }

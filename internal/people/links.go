@@ -5,6 +5,7 @@ package people
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -123,6 +124,36 @@ func (l *Links) Read(p Purpose, token string, now time.Time) (Bearer, error) {
 	return b, nil
 }
 
+// back is the purpose of a return token, which is in no link.
+const back Purpose = 'b'
+
+var returned = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// ReturnToken names a letter in the address that its bounces come to: 34 lower-case letters and digits of base32 (RFC 4648).
+// It never expires.
+func (l *Links) ReturnToken(b Bearer) string {
+	var t [13]byte
+	t[0] = byte(back)
+	put48(t[1:], b.Address)
+	put48(t[7:], b.Letter)
+	return returned.EncodeToString(append(t[1:], l.keys[0].mac(t[:])[:9]...))
+}
+
+// ReadReturnToken checks a return token and says whose it is.
+func (l *Links) ReadReturnToken(token string) (Bearer, bool) {
+	raw, err := returned.DecodeString(token)
+	if err != nil || len(raw) != 21 || returned.EncodeToString(raw) != token {
+		return Bearer{}, false
+	}
+	head := append([]byte{byte(back)}, raw[:12]...)
+	for _, k := range l.keys {
+		if hmac.Equal(k.mac(head)[:9], raw[12:]) {
+			return Bearer{get48(head[1:]), get48(head[7:])}, true
+		}
+	}
+	return Bearer{}, false
+}
+
 func (l *Links) signed(t []byte) bool {
 	var mac [macSize]byte
 	for _, k := range l.keys {
@@ -131,6 +162,13 @@ func (l *Links) signed(t []byte) bool {
 		}
 	}
 	return false
+}
+
+// mac is the first bytes of the HMAC of data.
+func (k *key) mac(data []byte) []byte {
+	mac := make([]byte, macSize)
+	k.sign(data, mac)
+	return mac
 }
 
 // sign writes the first bytes of the HMAC of head to mac.

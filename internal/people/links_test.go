@@ -59,3 +59,26 @@ func FuzzLinks(f *testing.F) {
 		}
 	})
 }
+
+func TestReturnTokens(t *testing.T) {
+	l := NewLinks("", []byte("new"), []byte("old"))
+	b := Bearer{Address: 1 << 40, Letter: 9}
+	for _, maker := range []*Links{l, NewLinks("", []byte("old"))} {
+		token := maker.ReturnToken(b)
+		if got, ok := l.ReadReturnToken(token); !ok || got != b || len(token) > 38 || strings.ToLower(token) != token {
+			t.Errorf("%q: %+v %v", token, got, ok)
+		}
+		for i := range token {
+			forged := []byte(token)
+			forged[i] = "ab"[(forged[i]+1)%2]
+			if got, ok := l.ReadReturnToken(string(forged)); ok && string(forged) != token {
+				t.Errorf("%s is taken for %+v", forged, got)
+			}
+		}
+	}
+	for _, token := range []string{"", "a", l.Token(Unsubscribe, b, time.Now()), NewLinks("", []byte("other")).ReturnToken(b)} {
+		if got, ok := l.ReadReturnToken(token); ok {
+			t.Errorf("%q is taken for %+v", token, got)
+		}
+	}
+}

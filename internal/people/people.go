@@ -29,14 +29,13 @@ type Options struct {
 	HourlyLetters int // confirmations in an hour, all together, before strangers cause no more; 0: 300
 }
 
-// Letter is what is to be written to one address.
+// Letter is what is to be written to one address. Its links are made when it is sent, and stored nowhere.
 type Letter struct {
 	Key      string // names the letter for ever
 	Address  int64
 	Channel  string
 	Kind     announce.Kind // confirm, welcome, preferences
 	Language announce.Language
-	Link     string // of a confirm letter, to agree; else to the person's choices
 }
 
 // Service is how people join, choose and leave. Safe for concurrent use.
@@ -193,7 +192,7 @@ func BadChoice(a store.Address) (f announce.Faults) {
 	if _, err := announce.Zone(a.Zone); a.Zone != "" && err != nil {
 		f = append(f, announce.Fault{Field: "zone", Say: err.Error()})
 	}
-	if !slices.Contains(store.Frequencies(), a.Frequency) {
+	if a.Frequency != "" && !slices.Contains(store.Frequencies(), a.Frequency) {
 		f = append(f, announce.Fault{Field: "frequency", Say: "must be now, daily, weekly or monthly"})
 	}
 	if a.QuietFrom < 0 || a.QuietFrom >= 24*60 || a.QuietTo < 0 || a.QuietTo >= 24*60 {

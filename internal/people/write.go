@@ -57,11 +57,11 @@ func (s *Service) write(ctx context.Context, o store.Owing) error {
 	}
 	switch o.Letter {
 	case store.OwesConfirm:
-		l.Kind, l.Link = announce.KindConfirm, s.Links.Make(Confirm, Bearer{Address: a.ID}, o.Since)
+		l.Kind = announce.KindConfirm
 	case store.OwesWelcome:
-		l.Kind, l.Link = announce.KindWelcome, s.Links.Make(Preferences, Bearer{Address: a.ID}, o.Since)
+		l.Kind = announce.KindWelcome
 	default:
-		l.Kind, l.Link = announce.KindPreferences, s.Links.Make(Preferences, Bearer{Address: a.ID}, o.Since)
+		l.Kind = announce.KindPreferences
 	}
 	if err := s.Write(ctx, l); err != nil {
 		return err

@@ -237,7 +237,7 @@ func (t *tx) confirm(ctx context.Context, id int64, d Deed) error {
 	if person == 0 {
 		person = old
 	}
-	if _, err := t.exec(ctx, `UPDATE addresses SET standing = 'active', person = ?, replaces = 0, owed = ?, owed_at = ?, hard_at = 0, soft = 0, soft_at = 0, updated_at = ? WHERE id = ?`,
+	if _, err := t.exec(ctx, `UPDATE addresses SET standing = 'active', person = CASE WHEN replaces > 0 THEN ? ELSE person END, replaces = 0, owed = ?, owed_at = ?, hard_at = 0, soft = 0, soft_at = 0, updated_at = ? WHERE id = ?`,
 		person, OwesWelcome, us(t.now), us(t.now), id); err != nil {
 		return err
 	}

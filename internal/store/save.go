@@ -148,12 +148,20 @@ func (db *DB) Forget(ctx context.Context, k Key) error {
 	})
 }
 
-// Prune deletes idempotency keys that have expired, and what is known of people who never confirmed.
+// Prune deletes idempotency keys that have expired, what is known of people who never confirmed, and, where Options.Keep
+// says so, to whom old letters went.
 func (db *DB) Prune(ctx context.Context) error {
-	return db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, `DELETE FROM idempotency WHERE expires <= ?`, us(t.now)); err != nil {
 			return err
 		}
 		return t.forget(ctx)
 	})
+	for more := db.o.Keep > 0; more && err == nil; {
+		err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+			more, err = t.anonymize(ctx, t.now.Add(-db.o.Keep))
+			return err
+		})
+	}
+	return err
 }

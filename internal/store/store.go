@@ -25,6 +25,7 @@ type Options struct {
 	MinFree int64            // Save, Plan, Ask and AddAddresses are refused below so many free bytes; 0: 64 MiB, negative: no floor. SQLite only
 	Clock   func() time.Time // nil: the system's; Postgres: corrected to the server's
 	Log     *slog.Logger     // nil: silent
+	Keep    time.Duration    // how long the record knows to whom a letter went, see Prune; 0: for ever
 }
 
 const defaultMinFree = 64 << 20

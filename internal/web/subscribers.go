@@ -276,7 +276,7 @@ type SubscriberPage struct {
 }
 
 func (s *server) changeSubscriber(ctx context.Context, in *struct {
-	named
+	ID   string `path:"id" maxLength:"2000" doc:"The subscriber's number, or a mail address."`
 	Body SubscriberChange
 }) (*body[Subscriber], error) {
 	a, err := s.which(ctx, in.ID)

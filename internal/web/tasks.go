@@ -53,12 +53,13 @@ func (s *server) oneTask(ctx context.Context, in *struct {
 }
 
 type taskData struct {
+	view
 	broadcast.Task
-	Community, Language string
-	Key                 string // of the page
-	Unknown, Done       bool
-	Fault               string
-	Place               string // the first address in what is to be done; empty: none
+	In            announce.Language // of the text to post
+	Key           string            // of the page
+	Unknown, Done bool
+	Fault         string
+	Place         string // the first address in what is to be done; empty: none
 }
 
 var webAddress = regexp.MustCompile(`https?://[^\s()<>"]+`)
@@ -71,7 +72,12 @@ func (s *server) taskPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) taskData(t broadcast.Task, r *http.Request) taskData {
-	return taskData{Task: t, Key: r.FormValue("key"), Community: s.Site.Name, Language: string(t.Delivery.Language), Place: webAddress.FindString(t.Delivery.Fault), Done: t.Verb == announce.Nothing}
+	return taskData{view: s.taskView(), Task: t, Key: r.FormValue("key"), In: t.Delivery.Language, Place: webAddress.FindString(t.Delivery.Fault), Done: t.Verb == announce.Nothing}
+}
+
+// taskView is of a page that speaks both languages at once.
+func (s *server) taskView() view {
+	return view{Lang: "fr", Site: s.Site, Events: s.Feeds != nil, Fixed: true}
 }
 
 // taskOf finds the task of a link, or answers that there is none.
@@ -79,10 +85,9 @@ func (s *server) taskOf(w http.ResponseWriter, r *http.Request) (broadcast.Task,
 	t, err := s.Service.TaskByKey(r.Context(), r.PathValue("delivery"), r.FormValue("key"))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		s.page(w, http.StatusNotFound, "task.html", taskData{Community: s.Site.Name, Unknown: true})
+		s.page(w, http.StatusNotFound, "task.html", taskData{view: s.taskView(), Unknown: true})
 	case err != nil:
-		s.Log.Error("a task could not be read", "err", err)
-		http.Error(w, "Réessayez dans un moment. / Please try again in a moment.", http.StatusServiceUnavailable)
+		s.unavailable(w, "a task could not be read", err)
 	}
 	return t, err == nil
 }
@@ -103,8 +108,7 @@ func (s *server) settleTask(w http.ResponseWriter, r *http.Request) {
 		data.Fault = faults.Error()
 		s.page(w, http.StatusUnprocessableEntity, "task.html", data)
 	case err != nil:
-		s.Log.Error("a task could not be settled", "err", err)
-		http.Error(w, "Réessayez dans un moment. / Please try again in a moment.", http.StatusServiceUnavailable)
+		s.unavailable(w, "a task could not be settled", err)
 	default:
 		http.Redirect(w, r, r.URL.Path+"?key="+r.FormValue("key"), http.StatusSeeOther)
 	}

@@ -4,9 +4,11 @@ package web
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -23,15 +25,25 @@ import (
 	"github.com/crieur/crieur/internal/store"
 )
 
-// Options are what the handler works with. All but Feeds are required.
+// Options are what the handler works with. Service, Store, Site, Links, People, Metrics and Log are required.
 type Options struct {
-	Service  *broadcast.Service
-	Store    *store.DB
-	Site     announce.Site
-	Links    *people.Links // as in messages
-	People   *people.Service
-	Feeds    http.Handler // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
-	Metrics  *prometheus.Registry
+	Service *broadcast.Service
+	Store   *store.DB
+	Site    announce.Site
+	Links   *people.Links                                                // as in messages
+	People  *people.Service                                              // who joins, leaves and chooses
+	Proxies []netip.Prefix                                               // whose word is taken for where a request comes from (X-Forwarded-For), beside those on this machine
+	Feeds   http.Handler                                                 // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
+	Bounces http.Handler                                                 // webhooks of sending services, mounted at /bounces/; nil: none
+	Bounced func(ctx context.Context, mail io.Reader, to []string) error // takes in a mail that came back; nil: bounces are not configured
+	Metrics *prometheus.Registry
+
+	Frequencies   []store.Frequency                         // that people may choose; none: each announcement at once
+	ServiceWorker []byte                                    // the script that shows notifications in browsers, served as /webpush.js
+	PushKey       string                                    // the public key that browsers subscribe with, base64url; empty: no notifications are offered
+	PushAddress   func(subscription string) (string, error) // what a browser's subscription is as an address; required with PushKey
+	Telegram      func(people.Bearer) string                // where somebody begins to get messages over Telegram, a stranger (the zero bearer) or one who is known; nil: it is not offered
+
 	Ready    func(context.Context) map[string]error // by component, beside the database
 	Stopping <-chan struct{}                        // closed when event streams must end; nil: never
 	Version  string
@@ -43,8 +55,11 @@ const maxBody = 8 << 20
 
 type server struct {
 	Options
-	api   huma.API
-	ready probe
+	api      huma.API
+	ready    probe
+	pages    map[string]*template.Template
+	gate     gate
+	networks *networks
 }
 
 // probe remembers how a look at something ended for a few seconds: whoever asks often makes no work.
@@ -73,24 +88,42 @@ func Handler(o Options) http.Handler {
 	config.SchemasPath = ""
 	config.CreateHooks = nil // no $schema field in answers
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by `crieur token create`."}}
-	s := &server{Options: o, api: humago.New(mux, config)}
+	s := &server{Options: o, api: humago.New(mux, config), pages: compile(), gate: newGate(o.Links), networks: newNetworks()}
 	s.api.UseMiddleware(s.authenticate)
 	s.announcements()
 	s.operations()
 	s.events()
 	s.tasks()
+	s.bounces()
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /docs", s.docs)
+	mux.HandleFunc("GET /subscribe", s.subscribePage)
+	mux.HandleFunc("POST /subscribe", s.subscribe)
+	mux.HandleFunc("GET /subscribe/embed", s.embed)
+	mux.HandleFunc("GET /subscribe/challenge", s.challenge)
 	mux.HandleFunc("GET /unsubscribe/{token}", s.unsubscribePage)
 	mux.HandleFunc("POST /unsubscribe/{token}", s.unsubscribe)
+	own := http.NewCrossOriginProtection() // a form of another site may subscribe somebody, and a mail program unsubscribe; nothing else
+	for path, page := range map[string][2]http.HandlerFunc{"/confirm/{token}": {s.confirmPage, s.confirm}, "/preferences/{token}": {s.preferencesPage, s.preferences}} {
+		mux.HandleFunc("GET "+path, page[0])
+		mux.Handle("POST "+path, own.Handler(page[1]))
+	}
+	mux.HandleFunc("GET /read/{token}", s.read)
+	if s.PushKey != "" {
+		mux.HandleFunc("GET /webpush.js", s.worker)
+		mux.Handle("POST /subscribe/renew", own.Handler(http.HandlerFunc(s.renew)))
+	}
 	mux.HandleFunc("GET /tasks/{delivery}", s.taskPage)
 	mux.HandleFunc("POST /tasks/{delivery}", s.settleTask)
 	mux.HandleFunc("GET /tasks/{delivery}/images/{n}", s.taskImage)
 	mux.HandleFunc("GET /media/{name}", s.media)
-	mux.HandleFunc("GET /assets/crieur.css", stylesheet)
+	mux.HandleFunc("GET /assets/{name}", s.asset)
+	if o.Bounces != nil {
+		mux.Handle("POST /bounces/", http.StripPrefix("/bounces", o.Bounces))
+	}
 	if o.Feeds != nil {
 		for _, path := range []string{"/feeds/", "/a/", "/events"} {
 			mux.Handle(path, o.Feeds)
@@ -135,7 +168,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Content-Security-Policy", quietPolicy)
 		if r.ContentLength > maxBody {
 			h.Set("Connection", "close") // what is left of the body is not read
 			if r.ContentLength <= 8*maxBody && r.Header.Get("Expect") == "" {
@@ -188,4 +221,14 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	text(w, status, strings.Join(lines, "\n")+"\n")
+}
+
+// worker serves the script that shows notifications. It may look after every page of this site.
+func (s *server) worker(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Service-Worker-Allowed", "/")
+	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'")
+	_, _ = w.Write(s.ServiceWorker)
 }

@@ -38,6 +38,7 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 	b = date(msg).In(m.zone).AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
 	b = append(append(append(b, "\r\nMessage-ID: "...), id...), crlf...)
 	b = m.appendUnsubscribe(b, link)
+	b = m.appendToken(b, msg.ReturnPath)
 	for _, p := range shared.pieces {
 		switch {
 		case p.mark == 0:
@@ -69,6 +70,32 @@ func (m *mailer) appendUnsubscribe(b []byte, link string) []byte {
 		b = append(append(append(b, ",\r\n <mailto:"...), m.mailto...), "?subject=unsubscribe>"...)
 	}
 	return append(b, "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
+}
+
+// appendToken names the mail to a sending service that replaces the return path.
+func (m *mailer) appendToken(b []byte, returnPath string) []byte {
+	local, _, _ := strings.Cut(returnPath, "@")
+	_, token, ok := strings.Cut(local, "+")
+	if !ok || m.service == "" || strings.ContainsFunc(token, func(r rune) bool { return r > 'z' || r < '0' || r > '9' && r < 'a' }) {
+		return b
+	}
+	return append(append(b, serviceHeader(m.service, token)...), crlf...)
+}
+
+// serviceHeader is the header from which a sending service copies a token into what it later reports of the mail: Postmark's
+// metadata, Mailgun's variables, SendGrid's unique arguments, the message tags of Amazon SES. Empty: no such service.
+func serviceHeader(service, token string) string {
+	switch service {
+	case "postmark":
+		return "X-PM-Metadata-token: " + token
+	case "mailgun":
+		return `X-Mailgun-Variables: {"token": "` + token + `"}`
+	case "sendgrid":
+		return `X-SMTPAPI: {"unique_args": {"token": "` + token + `"}}`
+	case "ses":
+		return "X-SES-MESSAGE-TAGS: token=" + token
+	}
+	return ""
 }
 
 // messageID is the same for the same delivery, whenever and wherever it is sent.

@@ -382,6 +382,11 @@ func TestReturnPathOfOneMail(t *testing.T) {
 	if got.From != msg.ReturnPath || bytes.Contains(got.Raw, []byte("k7d2m4")) {
 		t.Errorf("envelope %q; %s", got.From, got.Raw)
 	}
+	for service, want := range map[string]string{"postmark": "X-PM-Metadata-token: k7d2m4", "mailgun": `X-Mailgun-Variables: {"token": "k7d2m4"}`, "sendgrid": `X-SMTPAPI: {"unique_args": {"token": "k7d2m4"}}`, "ses": "X-SES-MESSAGE-TAGS: token=k7d2m4"} {
+		if got := wire(t, sober(t, func(c *Config) { c.Service = service }), msg); !bytes.Contains(got, []byte("\r\n"+want+"\r\n")) {
+			t.Errorf("%s: %s", service, got)
+		}
+	}
 	msg.ReturnPath = "b> SIZE=1\r\nRSET"
 	var e *announce.Error
 	if _, err := m.Publish(t.Context(), msg); !errors.As(err, &e) || e.Outcome != announce.Permanent || len(p.Mails()) != 1 {

@@ -31,6 +31,7 @@ type Config struct {
 	From              string `env:"FROM,notEmpty" doc:"Sender: Name <address@example.org>."`
 	ReplyTo           string `env:"REPLY_TO" doc:"Where answers go. Default: to the sender."`
 	ReturnPath        string `env:"RETURN_PATH" doc:"Address that gets the bounces. Default: the sender's."`
+	Service           string `env:"SERVICE" doc:"Sending service behind HOST that replaces the return path: postmark, mailgun, sendgrid or ses. Each mail then carries its token in that service's own header, so that its webhook can name the mail."`
 	ListID            string `env:"LIST_ID" doc:"Identity of the list: Name <list.example.org>. Default: made from the community and the sender's domain."`
 	UnsubscribeMailto string `env:"UNSUBSCRIBE_MAILTO" doc:"Address that takes unsubscriptions by mail, beside the link."`
 
@@ -64,6 +65,7 @@ type settings struct {
 	envelope      string        // MAIL FROM, without brackets
 	listID        string        // as a header value
 	mailto        string        // address; empty: none
+	service       string        // see Config.Service
 	signers       []signer
 
 	connections, perConnection int
@@ -162,6 +164,9 @@ func (c Config) read(site announce.Site) (settings, error) {
 	}
 	if c.ReturnPath != "" {
 		s.envelope = one("RETURN_PATH", c.ReturnPath).Address
+	}
+	if s.service = c.Service; c.Service != "" && serviceHeader(c.Service, "") == "" {
+		wrong("SERVICE", "must be postmark, mailgun, sendgrid or ses")
 	}
 	if c.UnsubscribeMailto != "" {
 		s.mailto = one("UNSUBSCRIBE_MAILTO", c.UnsubscribeMailto).Address

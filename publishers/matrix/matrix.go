@@ -1,5 +1,5 @@
-// Package matrix publishes in a Matrix room through the homeserver of the bot's account. Rooms are read by everybody in
-// them: it posts in the clear and knows nothing of end-to-end encryption.
+// Package matrix publishes in a Matrix room through the homeserver of the bot's account, or in a direct room with each
+// subscriber. It posts in the clear and knows nothing of end-to-end encryption.
 package matrix
 
 import (
@@ -22,11 +22,12 @@ import (
 
 const name = "matrix"
 
-// Config is one room, and the account that posts in it.
+// Config is one room, and the account that posts in it; or, with People, the account that writes to each subscriber.
 type Config struct {
+	People bool            `env:"PEOPLE" envDefault:"false" doc:"Write to each subscriber who chose this channel, instead of to one place."`
 	API    string          `env:"API,notEmpty" doc:"Address of the homeserver of the bot's account, such as https://matrix.example.org."`
 	Token  announce.Secret `env:"TOKEN,notEmpty" doc:"Access token of the bot's account, from a login of its own that is never logged out."`
-	Room   string          `env:"ROOM,notEmpty" doc:"Room to post in: its alias (#name:example.org) or its ID (!id:example.org). It must not be encrypted."`
+	Room   string          `env:"ROOM" doc:"Room to post in: its alias (#name:example.org) or its ID (!id:example.org). It must not be encrypted. Required without PEOPLE."`
 	Notice bool            `env:"NOTICE" envDefault:"false" doc:"Post as a notice, which most people's apps show in grey and without a notification."`
 }
 
@@ -35,19 +36,27 @@ var (
 	blankless = regexp.MustCompile(`^[^\s]+$`)
 )
 
-// New returns the publisher of one room.
+// New returns the publisher of one room, or of direct rooms with people.
 func New(c Config, _ announce.Site) (announce.Publisher, error) {
 	switch {
 	case !blankless.MatchString(c.Token.Reveal()):
 		return nil, errors.New("TOKEN: is not an access token: it holds no blanks")
-	case !roomName.MatchString(c.Room) || len(c.Room) > 255:
+	case c.People && c.Room != "":
+		return nil, errors.New("ROOM: must be empty with PEOPLE=true, which writes to each subscriber in a direct room: for the room too make another account")
+	case c.Room == "" && !c.People:
+		return nil, errors.New("ROOM: is required: the room's alias, #name:example.org, or its ID; or set PEOPLE=true to write to each subscriber")
+	case !c.People && !roomName.MatchString(c.Room) || len(c.Room) > 255:
 		return nil, errors.New("ROOM: is not a room: write its alias, #name:example.org, or its ID, !id:example.org (room settings, Advanced)")
 	}
 	client, err := rest.New("Matrix", c.API, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+c.Token.Reveal()) })
 	if err != nil {
 		return nil, err
 	}
-	return &publisher{client: client, named: c.Room, notice: c.Notice, reader: markup.NewReader()}, nil
+	p := &publisher{client: client, named: c.Room, notice: c.Notice, reader: markup.NewReader()}
+	if c.People {
+		return newPeople(p, c.Token), nil
+	}
+	return p, nil
 }
 
 type publisher struct {
@@ -55,6 +64,7 @@ type publisher struct {
 	named  string // as the operator wrote it
 	notice bool
 	reader *markup.Reader
+	person bool // the room is with one person: a refusal there stops nobody
 
 	mu   sync.Mutex
 	home home // zero until it is known

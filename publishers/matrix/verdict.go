@@ -24,13 +24,15 @@ const (
 	aboutPicture
 	aboutAccount
 	aboutAlias
-	aboutState // of the room: what is not there is an answer
+	aboutState  // of the room: what is not there is an answer
+	aboutPerson // whom the account opens a room with
 )
 
-// Words of a homeserver: for what is not there, and for what the account may not do.
+// Words of a homeserver: for what is not there, for what the account may not do, and for an alias that leads to a room.
 const (
 	notFound  = "M_NOT_FOUND"
 	forbidden = "M_FORBIDDEN"
+	inUse     = "M_ROOM_IN_USE"
 )
 
 // gone reports whether err says that what was asked for is not there.
@@ -59,7 +61,7 @@ func (p *publisher) classify(about subject, room string) rest.Classifier {
 		p.mu.Lock()
 		elsewhere := room != "" && p.home.room != "" && room != p.home.room
 		p.mu.Unlock()
-		stop := func(what string) { e.Stop, e.Fault = !elsewhere, what }
+		stop := func(what string) { e.Stop, e.Fault = !elsewhere && !p.person, what }
 		switch a.Code {
 		case "M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_UNAUTHORIZED":
 			e.Stop, e.Fault = true, "the Matrix homeserver does not accept the access token: log the bot in again, put its new token in TOKEN, then resume the account"
@@ -69,9 +71,19 @@ func (p *publisher) classify(about subject, room string) rest.Classifier {
 			e.Stop, e.Fault = true, "the Matrix homeserver has reached a limit of its own and takes no messages: ask its administrator, then resume the account"
 		case "M_UNRECOGNIZED":
 			e.Stop, e.Fault = true, "the server at API does not know this Matrix call: check API, then resume the account"
+		case inUse:
+			e.Fault = "the Matrix homeserver has a room of this name already"
 		case forbidden:
+			if about == aboutPerson {
+				e.Fault = "the Matrix homeserver does not let the bot invite this person, or open rooms: they may be unknown, or take no invitations"
+				break
+			}
 			if about == aboutPicture {
 				e.Field, e.Fault = "images", "the Matrix homeserver does not take this picture: leave it out, or ask its administrator"
+				break
+			}
+			if p.person {
+				e.Fault = "the bot is no longer in the Matrix room with this person"
 				break
 			}
 			stop("the bot is not in the Matrix room, or may not write there: invite it, let it join, give it the right to send messages, then resume the account")

@@ -1,4 +1,4 @@
-// Package ntfy publishes notifications to a topic of an ntfy server: ntfy.sh or one's own. From version 2.16 on the
+// Package ntfy publishes notifications to a topic of an ntfy server, ntfy.sh or one's own, or to a topic per subscriber. From version 2.16 on the
 // server can also correct and take back; an older one says so by its first answer.
 package ntfy
 
@@ -20,19 +20,24 @@ import (
 
 const name = "ntfy"
 
-// Config is one topic.
+// Config is one topic; or, with People, the server with everybody's.
 type Config struct {
-	Topic string          `env:"TOPIC,notEmpty" doc:"Topic to publish to: letters, digits, - and _."`
-	Token announce.Secret `env:"TOKEN" doc:"Access token (tk_...) of an account that may write to the topic and read it. Without one: as anybody."`
-	API   string          `env:"API" envDefault:"https://ntfy.sh" doc:"Address of the ntfy server."`
+	People bool            `env:"PEOPLE" envDefault:"false" doc:"Write to each subscriber who chose this channel, instead of to one place."`
+	Topic  string          `env:"TOPIC" doc:"Topic to publish to: letters, digits, - and _. Required without PEOPLE."`
+	Token  announce.Secret `env:"TOKEN" doc:"Access token (tk_...) of an account that may write to the topic and read it. Without one: as anybody."`
+	API    string          `env:"API" envDefault:"https://ntfy.sh" doc:"Address of the ntfy server."`
 }
 
 var topicName = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 
-// New returns the publisher of one topic.
+// New returns the publisher of one topic, or of the topics of people.
 func New(c Config, _ announce.Site) (announce.Publisher, error) {
 	switch {
-	case !topicName.MatchString(c.Topic):
+	case c.People && c.Topic != "":
+		return nil, errors.New("TOPIC: must be empty with PEOPLE=true, which publishes to the topic of each subscriber: for a common topic too make another account")
+	case c.Topic == "" && !c.People:
+		return nil, errors.New("TOPIC: is required: 1 to 64 letters, digits, - and _, such as my-meetup; or set PEOPLE=true to publish to a topic of each subscriber")
+	case !c.People && !topicName.MatchString(c.Topic):
 		return nil, errors.New("TOPIC: is not a topic: 1 to 64 letters, digits, - and _, such as my-meetup; not its address")
 	case strings.ContainsAny(c.Token.Reveal(), " \t\r\n"):
 		return nil, errors.New("TOKEN: is not an access token: it begins with tk_ and holds no blanks")
@@ -44,6 +49,9 @@ func New(c Config, _ announce.Site) (announce.Publisher, error) {
 	client, err := rest.New("ntfy", c.API, auth)
 	if err != nil {
 		return nil, err
+	}
+	if c.People {
+		return people{topic{client, "", c.Token}}, nil
 	}
 	return &topic{client, c.Topic, c.Token}, nil
 }

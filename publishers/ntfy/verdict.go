@@ -98,6 +98,28 @@ const soon = 14 * 24 * time.Hour
 
 // Check asks the server who the token is, what is left of the day, and whether the topic can be read.
 func (t *topic) Check(ctx context.Context) (announce.Report, error) {
+	r, err := t.standing(ctx, "topic "+t.name)
+	if err != nil {
+		return r, err
+	}
+	add := func(severe bool, what, do string) {
+		r.Findings = append(r.Findings, announce.Finding{Severe: severe, What: what, Do: do})
+	}
+	_, err = t.client.Do(ctx, rest.Call{Method: http.MethodGet, Path: "/" + t.name + "/auth", Classify: classify(true)})
+	var e *announce.Error
+	switch {
+	case errors.As(err, &e) && e.Ask:
+		add(false, "the account may not read the topic (whether it may write cannot be asked)", "let it read and write: after a lost connection the notification is looked for there")
+	case e != nil && e.Stop && e.Status != "401" && e.Status != "40101":
+		add(true, e.Fault, "correct TOPIC")
+	case err != nil:
+		return r, err
+	}
+	return r, nil
+}
+
+// standing is how the account stands with the server; what is where it publishes.
+func (t *topic) standing(ctx context.Context, what string) (announce.Report, error) {
 	var a account
 	if _, err := t.client.Do(ctx, rest.Call{Method: http.MethodGet, Path: "/v1/account", Into: &a, Classify: classify(true)}); err != nil {
 		return announce.Report{}, err
@@ -106,9 +128,9 @@ func (t *topic) Check(ctx context.Context) (announce.Report, error) {
 	if u, err := url.Parse(t.client.Base()); err == nil {
 		host = u.Host
 	}
-	r := announce.Report{Identity: fmt.Sprintf("topic %s on %s, as %s", t.name, host, a.Username)}
+	r := announce.Report{Identity: fmt.Sprintf("%s on %s, as %s", what, host, a.Username)}
 	if a.Username == "*" || a.Username == "" {
-		r.Identity = fmt.Sprintf("topic %s on %s, without an account", t.name, host)
+		r.Identity = fmt.Sprintf("%s on %s, without an account", what, host)
 	}
 	add := func(severe bool, what, do string) {
 		r.Findings = append(r.Findings, announce.Finding{Severe: severe, What: what, Do: do})
@@ -127,16 +149,6 @@ func (t *topic) Check(ctx context.Context) (announce.Report, error) {
 	}
 	if a.kept() == 0 {
 		add(false, "the server keeps no messages: after a lost connection nobody but a person can tell whether a notification appeared", "set cache-duration on the server")
-	}
-	_, err := t.client.Do(ctx, rest.Call{Method: http.MethodGet, Path: "/" + t.name + "/auth", Classify: classify(true)})
-	var e *announce.Error
-	switch {
-	case errors.As(err, &e) && e.Ask:
-		add(false, "the account may not read the topic (whether it may write cannot be asked)", "let it read and write: after a lost connection the notification is looked for there")
-	case e != nil && e.Stop && e.Status != "401" && e.Status != "40101":
-		add(true, e.Fault, "correct TOPIC")
-	case err != nil:
-		return r, err
 	}
 	return r, nil
 }

@@ -14,51 +14,76 @@ import (
 	"github.com/crieur/crieur/publishers/internal/rest"
 )
 
-// Check asks Slack who the token is, what it may do, and whether it is in the channel.
-func (b *bot) Check(ctx context.Context) (announce.Report, error) {
+// standing is what a check found out about the token.
+type standing struct {
+	announce.Report
+	user    string
+	granted []string
+}
+
+func (s *standing) add(severe bool, what, do string) {
+	s.Findings = append(s.Findings, announce.Finding{Severe: severe, What: what, Do: do})
+}
+
+func (s *standing) has(scope string) bool { return slices.Contains(s.granted, scope) }
+
+func (s *standing) lacks(severe bool, scope, what string) {
+	s.add(severe, "the scope "+scope+" is missing: "+what, "add it under OAuth & Permissions of your Slack app, then install the app again")
+}
+
+// whoami asks Slack who the token is, and what it may do wherever it posts.
+func (b *bot) whoami(ctx context.Context) (standing, error) {
 	watched, x := rest.Watch(ctx)
 	who, err := b.api.AuthTestContext(watched)
 	if err := b.client.Judge(x, err, false, classify(false, false)); err != nil {
-		return announce.Report{}, err
+		return standing{}, err
 	}
-	r := announce.Report{Identity: fmt.Sprintf("%s in %s", who.User, who.Team)}
+	s := standing{user: who.User, granted: scopes(x.Header())}
+	s.Identity = fmt.Sprintf("%s in %s", who.User, who.Team)
 	if who.BotID == "" {
-		r.Findings = append(r.Findings, announce.Finding{What: "the token belongs to a person, so posts appear under that name", Do: "use the Bot User OAuth Token (xoxb-...) of your Slack app"})
+		s.add(false, "the token belongs to a person, so posts appear under that name", "use the Bot User OAuth Token (xoxb-...) of your Slack app")
 	}
-	granted := scopes(x.Header())
-	has := func(scope string) bool { return slices.Contains(granted, scope) }
-	lacks := func(severe bool, scope, what string) {
-		r.Findings = append(r.Findings, announce.Finding{Severe: severe, What: "the scope " + scope + " is missing: " + what, Do: "add it under OAuth & Permissions of your Slack app, then install the app again"})
+	if !s.has("chat:write") {
+		s.lacks(true, "chat:write", "nothing can be posted")
 	}
-	if !has("chat:write") {
-		lacks(true, "chat:write", "nothing can be posted")
+	return s, nil
+}
+
+// unsettled is what the lack of a right to read history means.
+const unsettled = "after a lost connection nobody but a person can tell whether a post appeared"
+
+// Check asks Slack who the token is, what it may do, and whether it is in the channel.
+func (b *bot) Check(ctx context.Context) (announce.Report, error) {
+	s, err := b.whoami(ctx)
+	if err != nil {
+		return s.Report, err
 	}
-	if !has(filesWrite) || !has(filesRead) {
-		missing := slices.DeleteFunc([]string{filesWrite, filesRead}, has)
-		lacks(false, strings.Join(missing, " and "), "pictures cannot be uploaded; one without a public address that Slack can read is replaced by its text alternative")
+	if !s.has(filesWrite) || !s.has(filesRead) {
+		missing := slices.DeleteFunc([]string{filesWrite, filesRead}, s.has)
+		s.lacks(false, strings.Join(missing, " and "), "pictures cannot be uploaded; one without a public address that Slack can read is replaced by its text alternative")
 	}
 	c, err := b.conversation(ctx)
 	var e *announce.Error
 	switch {
 	case errors.As(err, &e) && e.Outcome != announce.Permanent:
-		return r, err
+		return s.Report, err
 	case e != nil && e.Status == "missing_scope":
-		lacks(false, "channels:read (groups:read for a private channel)", "the channel cannot be checked")
+		s.lacks(false, "channels:read (groups:read for a private channel)", "the channel cannot be checked")
 	case e != nil:
-		r.Findings = append(r.Findings, announce.Finding{Severe: true, What: "Slack says " + e.Status + " of the channel " + b.channel, Do: "check CHANNEL, and write /invite @" + who.User + " in that channel"})
-		return r, nil
+		s.add(true, "Slack says "+e.Status+" of the channel "+b.channel, "check CHANNEL, and write /invite @"+s.user+" in that channel")
+		return s.Report, nil
 	}
 	history := "channels:history"
 	if c != nil {
 		if c.IsPrivate {
 			history = "groups:history"
 		}
-		member(&r, c, who.User, has("chat:write.public"))
+		member(&s.Report, c, s.user, s.has("chat:write.public"))
 	}
-	if !has(history) && (c != nil || !has("groups:history")) {
-		lacks(false, history, "after a lost connection nobody but a person can tell whether a post appeared")
+	if !s.has(history) && (c != nil || !s.has("groups:history")) {
+		s.lacks(false, history, unsettled)
 	}
-	return r, nil
+	return s.Report, nil
 }
 
 // What pictures take: to upload them, and to learn when they can be shown.

@@ -58,7 +58,7 @@ func withoutFiles(show []shown) bool {
 // illustrated sends m with its pictures. Where Slack says that it refuses the post for a picture it made nothing: m is
 // then sent with its pictures shown in the next way, at last by their words.
 func (b *bot) illustrated(ctx context.Context, m announce.Message, send func(context.Context, post) error) error {
-	show, uploads := addressed(m), true
+	show, uploads := addressed(m), !b.personal
 	for {
 		if uploads {
 			if err := b.upload(ctx, m, show); err != nil {

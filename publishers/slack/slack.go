@@ -1,5 +1,5 @@
 // Package slack publishes in a Slack channel: with a bot token, which can also edit, delete and look for its posts, or
-// through an incoming webhook, which can only post.
+// through an incoming webhook, which can only post. With a bot token it can also write to each subscriber.
 package slack
 
 import (
@@ -20,10 +20,11 @@ import (
 
 const name = "slack"
 
-// Config is one Slack account: TOKEN and CHANNEL, or WEBHOOK.
+// Config is one Slack account: TOKEN and CHANNEL, or WEBHOOK; or TOKEN and PEOPLE.
 type Config struct {
-	Token   announce.Secret `env:"TOKEN" doc:"Bot token of your Slack app (xoxb-...). Either this with CHANNEL, or WEBHOOK."`
-	Channel string          `env:"CHANNEL" doc:"ID of the channel to post in, such as C0123456789 (channel details, at the bottom). Required with TOKEN."`
+	People  bool            `env:"PEOPLE" envDefault:"false" doc:"Write to each subscriber who chose this channel, instead of to one place."`
+	Token   announce.Secret `env:"TOKEN" doc:"Bot token of your Slack app (xoxb-...). Either this with CHANNEL or PEOPLE, or WEBHOOK."`
+	Channel string          `env:"CHANNEL" doc:"ID of the channel to post in, such as C0123456789 (channel details, at the bottom). Required with TOKEN, without PEOPLE."`
 	Webhook announce.Secret `env:"WEBHOOK" doc:"Address of an incoming webhook, instead of TOKEN. It posts, but can neither correct nor take back nor look."`
 	API     string          `env:"API" envDefault:"https://slack.com/api" doc:"Where Slack's Web API is. Not used with WEBHOOK."`
 }
@@ -33,6 +34,10 @@ var channelID = regexp.MustCompile(`^[CG][A-Z0-9]{7,}$`)
 // New returns the publisher of a bot token or, with less ability, of an incoming webhook.
 func New(c Config, _ announce.Site) (announce.Publisher, error) {
 	switch {
+	case c.People && !c.Webhook.Empty():
+		return nil, errors.New("WEBHOOK: must be empty with PEOPLE=true: only a bot (TOKEN) can write to people")
+	case c.People && c.Channel != "":
+		return nil, errors.New("CHANNEL: must be empty with PEOPLE=true, which writes to each subscriber: for the channel too make another account")
 	case c.Token.Empty() && c.Webhook.Empty():
 		return nil, errors.New("TOKEN: is required, or WEBHOOK instead")
 	case !c.Token.Empty() && !c.Webhook.Empty():
@@ -41,22 +46,26 @@ func New(c Config, _ announce.Site) (announce.Publisher, error) {
 		return newWebhook(c)
 	case !strings.HasPrefix(c.Token.Reveal(), "xox") || strings.ContainsAny(c.Token.Reveal(), " \t\r\n"):
 		return nil, errors.New("TOKEN: is not a bot token: it begins with xoxb- and holds no blanks (OAuth & Permissions, Bot User OAuth Token)")
-	case c.Channel == "":
-		return nil, errors.New("CHANNEL: is required with TOKEN: the channel's ID, such as C0123456789")
-	case !channelID.MatchString(c.Channel):
+	case c.Channel == "" && !c.People:
+		return nil, errors.New("CHANNEL: is required with TOKEN: the channel's ID, such as C0123456789; or set PEOPLE=true to write to each subscriber")
+	case !c.People && !channelID.MatchString(c.Channel):
 		return nil, errors.New("CHANNEL: is not a channel's ID: write C0123456789, not a name (channel details, at the bottom)")
 	}
 	client, err := rest.New("Slack", c.API, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &bot{
+	b := &bot{
 		client:   client,
 		api:      slackgo.New(c.Token.Reveal(), slackgo.OptionAPIURL(client.Base()+"/"), slackgo.OptionHTTPClient(client.HTTP())),
 		channel:  c.Channel,
 		markdown: newMarkdown(),
 		asksFor:  asksFor,
-	}, nil
+	}
+	if c.People {
+		return &people{bot: b, rooms: map[string]string{}}, nil
+	}
+	return b, nil
 }
 
 // bot posts with a bot token.
@@ -66,6 +75,7 @@ type bot struct {
 	channel  string
 	markdown parser.Parser
 	asksFor  time.Duration // how long Slack is given to look into uploaded pictures
+	personal bool          // channel is with one person; pictures are not uploaded for each
 }
 
 var (

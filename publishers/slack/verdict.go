@@ -25,6 +25,8 @@ func remedy(word string) (string, bool) {
 		return "the Slack app lacks a right: add the scope under OAuth & Permissions, install it again, then resume the account", true
 	case "org_login_required", "ekm_access_denied", "accesslimited", "team_access_not_granted", "access_denied", "two_factor_setup_required", "enterprise_is_restricted":
 		return "the Slack workspace keeps the app out: ask its administrator, then resume the account", true
+	case "messages_tab_disabled":
+		return "the Slack app takes no messages from people, so it cannot write to them: switch on Messages Tab under App Home, then resume the account", true
 	case "not_in_channel":
 		return "the Slack app is not in the channel: write /invite @app there, then resume the account", true
 	case "channel_not_found":

@@ -48,7 +48,7 @@ func read(r announce.Receipt) (place, bool) {
 		return place{chat: "@" + parts[2], message: n}, err == nil
 	}
 	parts := strings.Split(r.ID, ":")
-	if len(parts) < 2 || !chatName.MatchString(parts[0]) {
+	if len(parts) < 2 || !chatName.MatchString(parts[0]) && !personID.MatchString(parts[0]) {
 		return place{}, false
 	}
 	parts = append(parts, "", "")

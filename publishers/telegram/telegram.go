@@ -1,4 +1,4 @@
-// Package telegram publishes in a Telegram channel or group as a bot. Telegram has no key by which it would know a
+// Package telegram publishes in a Telegram channel or group as a bot, or in a private chat with each subscriber. Telegram has no key by which it would know a
 // repeat, and shows a bot none of its own posts, so what became of a lost call only a person can tell.
 package telegram
 
@@ -18,25 +18,33 @@ import (
 
 const name = "telegram"
 
-// Config is one Telegram account: a bot, and the channel or group where it posts.
+// Config is one Telegram account: a bot, and the channel or group where it posts; or, with People, whoever started it.
 type Config struct {
-	Token announce.Secret `env:"TOKEN,notEmpty" doc:"The bot's token, from @BotFather (123456789:AA...)."`
-	Chat  string          `env:"CHAT,notEmpty" doc:"Channel or group to post in: @name, or the number of a private one (-1001234567890)."`
-	Topic int             `env:"TOPIC" doc:"In a group with topics, the number of the topic to post in. Default: the general one."`
-	API   string          `env:"API" envDefault:"https://api.telegram.org" doc:"Where the Bot API is."`
+	Token  announce.Secret `env:"TOKEN,notEmpty" doc:"The bot's token, from @BotFather (123456789:AA...)."`
+	People bool            `env:"PEOPLE" envDefault:"false" doc:"Write to each subscriber who chose this channel, instead of to one place."`
+	Chat   string          `env:"CHAT" doc:"Channel or group to post in: @name, or the number of a private one (-1001234567890). Required without PEOPLE."`
+	Topic  int             `env:"TOPIC" doc:"In a group with topics, the number of the topic to post in. Default: the general one."`
+	API    string          `env:"API" envDefault:"https://api.telegram.org" doc:"Where the Bot API is."`
 }
 
 var (
 	botToken = regexp.MustCompile(`^[0-9]{3,20}:[A-Za-z0-9_-]{20,100}$`)
 	chatName = regexp.MustCompile(`^(@[A-Za-z][A-Za-z0-9_]{3,31}|-[1-9][0-9]{0,18})$`)
+	personID = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
 )
 
-// New returns the publisher of one channel or group.
+// New returns the publisher of one channel or group, or, with People, a *People.
 func New(c Config, site announce.Site) (announce.Publisher, error) {
 	switch {
 	case !botToken.MatchString(c.Token.Reveal()):
 		return nil, errors.New("TOKEN: is not a bot's token: @BotFather gives it as 123456789:AA..., without blanks")
-	case !chatName.MatchString(c.Chat):
+	case c.People && c.Chat != "":
+		return nil, errors.New("CHAT: must be empty with PEOPLE=true, which writes to each subscriber in a private chat: for the channel too make another account")
+	case c.People && c.Topic != 0:
+		return nil, errors.New("TOPIC: must be empty with PEOPLE=true: private chats have no topics")
+	case c.Chat == "" && !c.People:
+		return nil, errors.New("CHAT: is required: write @name, or the number of a private one (-1001234567890); or set PEOPLE=true to write to each subscriber")
+	case !c.People && !chatName.MatchString(c.Chat):
 		return nil, errors.New("CHAT: is neither a channel nor a group: write @name, or the number of a private one, which begins with - (-1001234567890)")
 	case c.Topic < 0:
 		return nil, errors.New("TOPIC: is not a topic's number: it stands in the address of a post of the topic, before the last number")
@@ -45,14 +53,17 @@ func New(c Config, site announce.Site) (announce.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &room{bot: bot{client, c.Token}, chat: c.Chat, topic: c.Topic, language: "en", markdown: markup.NewReader()}
+	r := &room{bot: bot{client, c.Token, c.People}, chat: c.Chat, topic: c.Topic, language: "en", markdown: markup.NewReader()}
 	if len(site.Languages) > 0 {
 		r.language = site.Languages[0]
+	}
+	if c.People {
+		return &People{r}, nil
 	}
 	return r, nil
 }
 
-// room is a channel or a group.
+// room is a channel, a group or a private chat.
 type room struct {
 	bot
 	chat     string
@@ -113,7 +124,11 @@ func (r *room) Publish(ctx context.Context, m announce.Message) (announce.Receip
 	if p.photo {
 		at.picture = p.print
 	}
-	return announce.Receipt{ID: at.String(), URL: at.address(made.Chat.Username, r.topic), At: time.Unix(made.Date, 0).UTC()}, nil
+	receipt := announce.Receipt{ID: at.String(), At: time.Unix(made.Date, 0).UTC()}
+	if !r.personal { // a private chat has no addresses
+		receipt.URL = at.address(made.Chat.Username, r.topic)
+	}
+	return receipt, nil
 }
 
 // Amend edits the post in place. A picture can be added or replaced, never taken away.
@@ -191,14 +206,15 @@ func (r *room) withdraw(ctx context.Context, at place) error {
 // about makes a call about a post. One that is certainly in another chat than the account's stops nobody, whatever befalls it.
 func (r *room) about(ctx context.Context, at place, q request) error {
 	q.args["chat_id"], q.args["message_id"] = at.chat, at.message
-	q.elsewhere = r.chat[0] == '-' && at.chat[0] == '-' && r.chat != at.chat
+	q.elsewhere = !r.personal && r.chat[0] == '-' && at.chat[0] == '-' && r.chat != at.chat
 	return r.call(ctx, q)
 }
 
 // bot is who posts. Safe for concurrent use.
 type bot struct {
-	client *rest.Client
-	token  announce.Secret
+	client   *rest.Client
+	token    announce.Secret
+	personal bool // it writes to people: a refusal is about one of them, and stops nobody
 }
 
 // request is one call of a method.
@@ -218,7 +234,7 @@ func (b bot) call(ctx context.Context, q request) error {
 	}{q.into}
 	c := rest.Call{
 		Method: http.MethodPost, Path: "/bot" + b.token.Reveal() + "/" + q.method, Into: &answer,
-		Create: q.create, Classify: classifier(b.token, q.create, q.elsewhere),
+		Create: q.create, Classify: classifier(b.token, q.create, q.elsewhere, b.personal),
 	}
 	if q.file == nil {
 		c.Body = q.args

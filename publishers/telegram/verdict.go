@@ -27,6 +27,9 @@ const (
 	noChat      = "chat not found"
 	noRight     = "not enough rights"
 	noTopic     = "topic not found"
+	blocked     = "blocked by the person"
+	deactivated = "person is deactivated"
+	notStarted  = "not started by the person"
 	tooLong     = "message is too long"
 	isEmpty     = "message is empty"
 	badPicture  = "bad picture"
@@ -48,6 +51,11 @@ var refusals = []struct{ begins, means string }{
 	{"chat not found", noChat},
 	{"peer_id_invalid", noChat},
 	{"channel_private", noChat},
+	{"bot was blocked by the user", blocked},
+	{"user_is_blocked", blocked},
+	{"user is deactivated", deactivated},
+	{"input_user_deactivated", deactivated},
+	{"bot can't initiate conversation", notStarted},
 	{"need administrator rights", noRight},
 	{"not enough rights", noRight},
 	{"have no rights to send", noRight},
@@ -96,8 +104,8 @@ func (a reply) means() string {
 }
 
 // classifier reads Telegram's answers. create: a message is made. elsewhere: the call is about a chat other than the
-// account's, so that its end stops nobody.
-func classifier(token announce.Secret, create, elsewhere bool) rest.Classifier {
+// account's, so that its end stops nobody. personal: the chat is a person's.
+func classifier(token announce.Secret, create, elsewhere, personal bool) rest.Classifier {
 	return func(status int, header http.Header, body []byte) *announce.Error {
 		var a reply
 		readable := json.Unmarshal(body, &a) == nil && a.OK != nil
@@ -118,12 +126,36 @@ func classifier(token announce.Secret, create, elsewhere bool) rest.Classifier {
 		if e.Status == "" {
 			e.Status = short(status, a.Description, token)
 		}
+		if status == http.StatusConflict {
+			e.Fault = "somebody else hears the Telegram bot's messages, another server of this program or a webhook: a bot has one reader. Stop the other one, or remove the webhook (deleteWebhook)"
+			return e
+		}
+		if personal {
+			return alone(e)
+		}
 		if status == http.StatusForbidden && !e.Stop {
 			e.Stop, e.Fault = true, "Telegram keeps the bot out of the chat: add it again, as an administrator who may post, then resume the account"
 		}
 		e.Stop = e.Stop && !elsewhere
 		return e
 	}
+}
+
+// alone makes of a refusal one that is about a single person. Whoever blocked the bot, or is not there any more, is gone;
+// Telegram also says that a bot cannot write to somebody and lets it the day after, so all else is not the end.
+func alone(e *announce.Error) *announce.Error {
+	e.Stop = false
+	switch e.Status {
+	case blocked:
+		e.Gone, e.Fault = true, "the person blocked the bot in Telegram"
+	case deactivated:
+		e.Gone, e.Fault = true, "the person's Telegram account is no more"
+	case noChat, notStarted:
+		e.Gone, e.Fault = true, "Telegram knows no chat of this person with the bot: they must press Start again"
+	case noRight:
+		e.Fault = "Telegram does not let the bot write to this person"
+	}
+	return e
 }
 
 // refused says what a refusal asks of a person.

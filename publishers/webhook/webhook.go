@@ -22,47 +22,78 @@ const (
 	who  = "the webhook receiver" // its address may be a secret
 )
 
-// Config is one receiver.
+// Config is one receiver; or, with People, what is common to those of subscribers.
 type Config struct {
-	URL          announce.Secret `env:"URL,notEmpty" doc:"Address of the receiver. Events are posted there; redirections are not followed."`
-	Secret       announce.Secret `env:"SECRET,notEmpty" doc:"Secret shared with the receiver, whsec_ and 24 to 64 random bytes in base64; or whsk_ and a private Ed25519 key, of which the receiver gets the public one."`
+	People       bool            `env:"PEOPLE" envDefault:"false" doc:"Write to each subscriber who chose this channel, instead of to one place."`
+	URL          announce.Secret `env:"URL" doc:"Address of the receiver. Events are posted there; redirections are not followed. Required without PEOPLE."`
+	Secret       announce.Secret `env:"SECRET,notEmpty" doc:"Secret shared with the receiver, whsec_ and 24 to 64 random bytes in base64; or whsk_ and a private Ed25519 key, of which the receiver gets the public one. With PEOPLE: whsec_, from which each receiver's own secret is made."`
 	OldSecret    announce.Secret `env:"OLD_SECRET" doc:"The secret before, while receivers change theirs: events are signed with both."`
 	AllowPrivate bool            `env:"ALLOW_PRIVATE" envDefault:"false" doc:"The receiver may be on a private network or this machine, and its address may begin with http://."`
 }
 
-// New returns the publisher of one receiver.
+// New returns the publisher of one receiver, or of a receiver per subscriber.
 func New(c Config, _ announce.Site) (announce.Publisher, error) {
-	u, err := url.Parse(c.URL.Reveal())
 	switch {
-	case err != nil, u.Hostname() == "", u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("URL: is not an address: write https://host/path")
-	case u.User != nil, u.Fragment != "":
-		return nil, errors.New("URL: must have no user and no fragment")
-	case u.Scheme == "http" && !c.AllowPrivate:
-		return nil, errors.New("URL: must begin with https://; plain http is for private networks, with ALLOW_PRIVATE=true")
+	case c.People && !c.URL.Empty():
+		return nil, errors.New("URL: must be empty with PEOPLE=true, which tells the receiver of each subscriber: for one of your own too make another account")
+	case c.People:
+		return newPeople(c)
+	case c.URL.Empty():
+		return nil, errors.New("URL: is required: the address of the receiver; or set PEOPLE=true to tell a receiver of each subscriber")
+	}
+	u, err := parseURL(c.URL.Reveal(), c.AllowPrivate)
+	if err != nil {
+		return nil, fmt.Errorf("URL: %w", err)
 	}
 	p := &publisher{path: u.RequestURI(), now: time.Now}
-	for _, s := range []struct {
-		variable string
-		secret   announce.Secret
-	}{{"SECRET", c.Secret}, {"OLD_SECRET", c.OldSecret}} {
-		if s.secret.Empty() && s.variable == "OLD_SECRET" {
-			continue
-		}
-		sign, err := newSigner(s.secret.Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.variable, err)
-		}
+	err = c.each(func(secret announce.Secret) error {
+		sign, err := newSigner(secret.Reveal())
 		p.signers = append(p.signers, sign)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	var allow []netip.Prefix
-	if c.AllowPrivate {
-		allow = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-	}
-	if p.client, err = rest.NewGuarded(who, u.Scheme+"://"+u.Host, nil, allow...); err != nil {
+	if p.client, err = rest.NewGuarded(who, u.Scheme+"://"+u.Host, nil, c.allowed()...); err != nil {
 		return nil, fmt.Errorf("URL: %w", err)
 	}
 	return p, nil
+}
+
+// parseURL reads the address of a receiver. The error does not quote it.
+func parseURL(address string, http bool) (*url.URL, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil, u.Hostname() == "", u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("is not an address: write https://host/path")
+	case u.User != nil, u.Fragment != "":
+		return nil, errors.New("must have no user and no fragment")
+	case u.Scheme == "http" && !http:
+		return nil, errors.New("must begin with https://; plain http is for private networks, with ALLOW_PRIVATE=true")
+	}
+	return u, nil
+}
+
+// each calls do with the secrets that events are signed with. An error names the variable.
+func (c Config) each(do func(announce.Secret) error) error {
+	if err := do(c.Secret); err != nil {
+		return fmt.Errorf("SECRET: %w", err)
+	}
+	if c.OldSecret.Empty() {
+		return nil
+	}
+	if err := do(c.OldSecret); err != nil {
+		return fmt.Errorf("OLD_SECRET: %w", err)
+	}
+	return nil
+}
+
+// allowed are the networks beside the public one where a receiver may be.
+func (c Config) allowed() []netip.Prefix {
+	if !c.AllowPrivate {
+		return nil
+	}
+	return []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 }
 
 // publisher cannot look and cannot be checked: a receiver takes events, and nothing else is known of it.

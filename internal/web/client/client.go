@@ -227,16 +227,23 @@ func (c *Client) request(ctx context.Context, method, path string, h http.Header
 			return nil, err
 		}
 		body = bytes.NewReader(b)
+		h = h.Clone()
+		if h == nil {
+			h = http.Header{}
+		}
+		h.Set("Content-Type", "application/json")
 	}
+	return c.raw(ctx, method, path, h, body)
+}
+
+// raw is a request with the client's token and a body as it is.
+func (c *Client) raw(ctx context.Context, method, path string, h http.Header, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
 	}
 	for k, v := range h {
 		req.Header[k] = v
-	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
 	}
 	if !c.token.Empty() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())

@@ -3,6 +3,7 @@
 package calendar
 
 import (
+	"cmp"
 	"fmt"
 	"net/mail"
 	"net/url"
@@ -38,7 +39,7 @@ func Event(m announce.Message, site announce.Site, o Options) *ics.VEvent {
 	if e == nil {
 		return nil
 	}
-	v := ics.NewEvent(UID(m.Announcement, site))
+	v := ics.NewEvent(UID(cmp.Or(e.Of, m.Announcement), site))
 	v.SetDtStampTime(o.Stamp)
 	setTime(v, ics.ComponentPropertyDtStart, e.Start.Instant, e.Start.Zone)
 	end, zone := e.Over(), e.Start.Zone

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// event is an m.room.message of the room.
+// event is an m.room.message.
 type event struct {
 	id       string
+	room     string // a direct one; empty: the room
 	sender   string
 	content  map[string]any
 	raw      []byte // as it came
@@ -127,6 +128,9 @@ func (p *Platform) send(w http.ResponseWriter, r *http.Request) {
 	default:
 		e := p.add(User, content)
 		e.raw = raw
+		if p.direct(r.PathValue("room")) != nil {
+			e.room = r.PathValue("room")
+		}
 		p.sent = append(p.sent, e.at)
 		p.pings += pings(content)
 		p.answers[p.transaction(r)] = e.id
@@ -189,6 +193,9 @@ func (p *Platform) redact(w http.ResponseWriter, r *http.Request) {
 // seen is an event as clients get it.
 func (p *Platform) seen(e *event) map[string]any {
 	out := map[string]any{"event_id": e.id, "sender": e.sender, "type": "m.room.message", "room_id": p.room(), "origin_server_ts": e.at.UnixMilli(), "content": e.content}
+	if e.room != "" {
+		out["room_id"] = e.room
+	}
 	if e.redacted {
 		out["content"] = map[string]any{}
 		out["unsigned"] = map[string]any{"redacted_because": map[string]any{"type": "m.room.redaction", "redacts": e.id}}
@@ -239,10 +246,13 @@ func (p *Platform) history(w http.ResponseWriter, r *http.Request) {
 	if p.settings.Page > 0 {
 		limit = min(limit, p.settings.Page)
 	}
-	chunk := []map[string]any{}
+	chunk, room := []map[string]any{}, ""
+	if p.direct(r.PathValue("room")) != nil {
+		room = r.PathValue("room")
+	}
 	i := from
 	for ; i > 0 && len(chunk) < limit; i-- {
-		if e := p.events[i-1]; (filter.Senders == nil || slices.Contains(filter.Senders, e.sender)) && (filter.Types == nil || slices.Contains(filter.Types, "m.room.message")) {
+		if e := p.events[i-1]; e.room == room && (filter.Senders == nil || slices.Contains(filter.Senders, e.sender)) && (filter.Types == nil || slices.Contains(filter.Types, "m.room.message")) {
 			chunk = append(chunk, p.seen(e))
 		}
 	}

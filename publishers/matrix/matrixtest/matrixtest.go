@@ -1,4 +1,4 @@
-// Package matrixtest is a simulated Matrix homeserver with one room: the calls that Crieur makes, refused and answered as
+// Package matrixtest is a simulated Matrix homeserver with one room, and direct ones: the calls that Crieur makes, refused and answered as
 // Dendrite was seen to do it, or by the letter of the specification.
 package matrixtest
 
@@ -57,6 +57,8 @@ type Platform struct {
 	media    map[string]upload
 	sent     []time.Time // of the bot's messages
 	pings    int
+	directs  []*direct
+	recorded map[string][]string // m.direct of the bot; nil: none
 }
 
 type upload struct {
@@ -79,6 +81,9 @@ func New() *Platform {
 	mux.HandleFunc("GET "+v3+"/rooms/{room}/messages", p.inside(p.history))
 	mux.HandleFunc("GET "+v3+"/rooms/{room}/state/{kind}", p.inside(p.state))
 	mux.HandleFunc("GET "+v3+"/rooms/{room}/state/{kind}/{key}", p.inside(p.state))
+	mux.HandleFunc("POST "+v3+"/createRoom", p.createRoom)
+	mux.HandleFunc("GET "+v3+"/user/{user}/account_data/m.direct", p.readDirects)
+	mux.HandleFunc("PUT "+v3+"/user/{user}/account_data/m.direct", p.writeDirects)
 	mux.HandleFunc("POST /_matrix/media/v3/upload", p.upload)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "M_UNRECOGNIZED", "Unrecognized request")
@@ -181,6 +186,8 @@ func (p *Platform) inside(run http.HandlerFunc) http.HandlerFunc {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		switch {
+		case p.direct(r.PathValue("room")) != nil:
+			run(w, r)
 		case r.PathValue("room") != p.room() && r.Method == http.MethodPut && !p.settings.Spec:
 			refuse(w, http.StatusBadRequest, "M_UNSUPPORTED_ROOM_VERSION", "missing room info for room")
 		case r.PathValue("room") != p.room(), p.settings.Outside:
@@ -196,20 +203,29 @@ func (p *Platform) whoami(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *Platform) directory(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.called(r.PathValue("alias")); d != nil {
+		answer(w, map[string]any{"room_id": d.room, "servers": []string{"matrix.example"}})
+		return
+	}
 	if r.PathValue("alias") != Alias {
 		refuse(w, http.StatusNotFound, "M_NOT_FOUND", "Room alias "+r.PathValue("alias")+" not found")
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	answer(w, map[string]any{"room_id": p.room(), "servers": []string{"matrix.example"}})
 }
 
 func (p *Platform) state(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("key")
+	d := p.direct(r.PathValue("room"))
 	switch kind := r.PathValue("kind"); {
 	case kind == "m.room.member" && key == User:
 		answer(w, map[string]any{"membership": "join", "displayname": "Crieur"})
+	case d != nil && kind == "m.room.member" && key == d.person:
+		answer(w, map[string]any{"membership": d.membership, "is_direct": true})
+	case d != nil:
+		refuse(w, http.StatusNotFound, "M_NOT_FOUND", "Event not found.")
 	case kind == "m.room.power_levels" && key == "":
 		answer(w, map[string]any{"users": map[string]int{"@ada:matrix.example": 100, User: p.settings.Level}, "events_default": p.settings.Needed, "state_default": 50, "redact": 50})
 	case kind == "m.room.encryption" && key == "" && p.settings.Encrypted:

@@ -42,8 +42,12 @@ func (p *Platform) Posts() []sim.Post {
 			}
 		}
 		key, _ := now["io.github.crieur.delivery_id"].(string)
+		room, to := p.room(), ""
+		if d := p.direct(e.room); d != nil {
+			room, to = d.room, d.person
+		}
 		posts = append(posts, sim.Post{
-			ID: p.room() + "/" + e.id, URL: link(p.room(), e.id), Author: "Crieur", Text: text(now, "body"), HTML: p.show(now), Raw: pretty(raw),
+			ID: room + "/" + e.id, URL: link(room, e.id), To: to, Author: "Crieur", Text: text(now, "body"), HTML: p.show(now), Raw: pretty(raw),
 			Images: p.pictures(now), At: e.at, Edited: edited, Deleted: e.redacted, Key: key,
 		})
 	}

@@ -27,6 +27,7 @@ func methods() map[string]method {
 		"chat.delete":                  {"chat:write", (*Platform).remove},
 		"chat.getPermalink":            {"", (*Platform).permalink},
 		"conversations.history":        {"channels:history", (*Platform).history},
+		"conversations.open":           {"im:write", (*Platform).open},
 		"conversations.info":           {"channels:read", (*Platform).info},
 		"files.getUploadURLExternal":   {"files:write", (*Platform).place},
 		"files.completeUploadExternal": {"files:write", (*Platform).complete},
@@ -44,7 +45,9 @@ func (p *Platform) authTest(w http.ResponseWriter, _ arguments) {
 
 // writable says why the app may not write in the channel, if so.
 func (p *Platform) writable(a arguments) string {
-	switch {
+	switch who, direct := p.direct(a["channel"]); {
+	case direct:
+		return p.users[who]
 	case a["channel"] != Channel, p.space.Private && !p.space.Member:
 		return "channel_not_found"
 	case p.space.Archived:
@@ -67,7 +70,7 @@ func (p *Platform) postMessage(w http.ResponseWriter, a arguments) {
 		answer(w, refusal(word))
 		return
 	}
-	if p.tooFast(w) {
+	if p.tooFast(w, a["channel"]) {
 		answer(w, refusal("ratelimited"))
 		return
 	}
@@ -81,16 +84,16 @@ func (p *Platform) postMessage(w http.ResponseWriter, a arguments) {
 		answer(w, refused)
 		return
 	}
-	m := &message{raw: a.raw(), text: a["text"], blocks: blocks, metadata: meta}
+	m := &message{channel: a["channel"], raw: a.raw(), text: a["text"], blocks: blocks, metadata: meta}
 	p.add(m)
-	p.last = m.at
+	p.last[m.channel] = m.at
 	p.pings += pings(a, blocks)
-	answer(w, reply{"ok": true, "channel": Channel, "ts": m.ts, "message": p.shown(m, true)})
+	answer(w, reply{"ok": true, "channel": m.channel, "ts": m.ts, "message": p.shown(m, true)})
 }
 
-// tooFast answers 429 when the last message is less than a second old. p.mu is held.
-func (p *Platform) tooFast(w http.ResponseWriter) bool {
-	if !p.space.RateLimit || time.Since(p.last) >= time.Second {
+// tooFast answers 429 when the last message in the channel is less than a second old. p.mu is held.
+func (p *Platform) tooFast(w http.ResponseWriter, channel string) bool {
+	if !p.space.RateLimit || time.Since(p.last[channel]) >= time.Second {
 		return false
 	}
 	w.Header().Set("Retry-After", "1")
@@ -140,9 +143,9 @@ func metadata(a arguments) (json.RawMessage, reply) {
 	return json.RawMessage(raw), nil
 }
 
-func (p *Platform) find(ts string) *message {
+func (p *Platform) find(channel, ts string) *message {
 	for _, m := range p.messages {
-		if m.ts == ts && !m.deleted {
+		if m.channel == channel && m.ts == ts && !m.deleted {
 			return m
 		}
 	}
@@ -150,11 +153,11 @@ func (p *Platform) find(ts string) *message {
 }
 
 func (p *Platform) update(w http.ResponseWriter, a arguments) {
-	if a["channel"] != Channel {
+	if !p.knows(a["channel"]) {
 		answer(w, refusal("channel_not_found"))
 		return
 	}
-	m := p.find(a["ts"])
+	m := p.find(a["channel"], a["ts"])
 	switch {
 	case m == nil:
 		answer(w, refusal("message_not_found"))
@@ -162,7 +165,7 @@ func (p *Platform) update(w http.ResponseWriter, a arguments) {
 	case m.byHook:
 		answer(w, refusal("cant_update_message"))
 		return
-	case p.space.Archived:
+	case m.channel == Channel && p.space.Archived:
 		answer(w, refusal("is_archived"))
 		return
 	}
@@ -181,15 +184,15 @@ func (p *Platform) update(w http.ResponseWriter, a arguments) {
 	}
 	m.raw, m.text, m.blocks = a.raw(), a["text"], blocks
 	m.edited++
-	answer(w, reply{"ok": true, "channel": Channel, "ts": m.ts, "text": m.text, "message": p.shown(m, true)})
+	answer(w, reply{"ok": true, "channel": m.channel, "ts": m.ts, "text": m.text, "message": p.shown(m, true)})
 }
 
 func (p *Platform) remove(w http.ResponseWriter, a arguments) {
-	if a["channel"] != Channel {
+	if !p.knows(a["channel"]) {
 		answer(w, refusal("channel_not_found"))
 		return
 	}
-	m := p.find(a["ts"])
+	m := p.find(a["channel"], a["ts"])
 	switch {
 	case m == nil:
 		answer(w, refusal("message_not_found"))
@@ -197,21 +200,21 @@ func (p *Platform) remove(w http.ResponseWriter, a arguments) {
 		answer(w, refusal("cant_delete_message"))
 	default:
 		m.deleted = true
-		answer(w, reply{"ok": true, "channel": Channel, "ts": m.ts})
+		answer(w, reply{"ok": true, "channel": m.channel, "ts": m.ts})
 	}
 }
 
 func (p *Platform) permalink(w http.ResponseWriter, a arguments) {
-	m := p.find(a["message_ts"])
+	m := p.find(a["channel"], a["message_ts"])
 	switch {
 	case p.space.Unlinkable:
 		answer(w, refusal("fatal_error"))
-	case a["channel"] != Channel:
+	case !p.knows(a["channel"]):
 		answer(w, refusal("channel_not_found"))
 	case m == nil:
 		answer(w, refusal("message_not_found"))
 	default:
-		answer(w, reply{"ok": true, "channel": Channel, "permalink": p.link(m)})
+		answer(w, reply{"ok": true, "channel": m.channel, "permalink": p.link(m)})
 	}
 }
 
@@ -235,10 +238,10 @@ func (p *Platform) history(w http.ResponseWriter, a arguments) {
 		limit, err = 100, nil
 	}
 	switch {
-	case a["channel"] != Channel:
+	case !p.knows(a["channel"]):
 		answer(w, refusal("channel_not_found"))
 		return
-	case !p.space.Member:
+	case a["channel"] == Channel && !p.space.Member:
 		answer(w, refusal("not_in_channel"))
 		return
 	case err != nil || limit < 1 || limit > 999:
@@ -259,7 +262,7 @@ func (p *Platform) history(w http.ResponseWriter, a arguments) {
 	list, next := []reply{}, ""
 	for i := len(p.messages) - 1; i >= 0; i-- {
 		m := p.messages[i]
-		if m.deleted || before != "" && m.ts >= before || a["oldest"] != "" && m.ts <= a["oldest"] {
+		if m.channel != a["channel"] || m.deleted || before != "" && m.ts >= before || a["oldest"] != "" && m.ts <= a["oldest"] {
 			continue
 		}
 		if len(list) == limit {
@@ -304,7 +307,7 @@ func (p *Platform) webhook(w http.ResponseWriter, r *http.Request) {
 	case p.space.Archived:
 		say(http.StatusGone, "channel_is_archived")
 		return
-	case p.tooFast(w):
+	case p.tooFast(w, Channel):
 		return
 	}
 	a, word := read(r)
@@ -317,9 +320,9 @@ func (p *Platform) webhook(w http.ResponseWriter, r *http.Request) {
 		say(http.StatusBadRequest, fmt.Sprint(refused["error"]))
 		return
 	}
-	m := &message{raw: a.raw(), text: a["text"], blocks: blocks, byHook: true}
+	m := &message{channel: Channel, raw: a.raw(), text: a["text"], blocks: blocks, byHook: true}
 	p.add(m)
-	p.last = m.at
+	p.last[Channel] = m.at
 	p.pings += pings(a, blocks)
 	say(http.StatusOK, "ok")
 }

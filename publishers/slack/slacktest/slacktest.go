@@ -22,6 +22,7 @@ import (
 const (
 	Token   = "xoxb-simulated-000000000000-bottoken"
 	Channel = "C0ANNOUNCE"
+	Person  = "U0ADA00001" // whom the app can write to
 	hook    = "/services/T0CRIEUR/B0CRIEUR/simulatedhooksecret"
 )
 
@@ -40,7 +41,7 @@ type Workspace struct {
 	Slow       int  // how often a file is asked for before it can be shown; less than 0: for ever
 }
 
-// Platform is a simulated workspace with one channel. Safe for concurrent use.
+// Platform is a simulated workspace with one channel and its people. Safe for concurrent use.
 type Platform struct {
 	script sim.Script
 	server *httptest.Server
@@ -49,13 +50,15 @@ type Platform struct {
 	space    Workspace
 	messages []*message // oldest first
 	files    map[string]*file
-	uploads  []*file   // in the order of their requests
-	last     time.Time // of the last post
+	uploads  []*file              // in the order of their requests
+	last     map[string]time.Time // of the last post, by channel
+	users    map[string]string    // by ID: why the app cannot write to them; empty: it can
 	lastTS   string
 	pings    int
 }
 
 type message struct {
+	channel  string
 	ts       string
 	raw      string
 	text     string
@@ -71,8 +74,8 @@ var _ sim.Platform = (*Platform)(nil)
 
 // New opens a workspace where the app has every right and is in the channel.
 func New() *Platform {
-	p := &Platform{files: map[string]*file{}, space: Workspace{
-		Scopes: []string{"chat:write", "channels:read", "groups:read", "channels:history", "groups:history", "files:write", "files:read"},
+	p := &Platform{files: map[string]*file{}, last: map[string]time.Time{}, users: map[string]string{Person: ""}, space: Workspace{
+		Scopes: []string{"chat:write", "channels:read", "groups:read", "channels:history", "groups:history", "files:write", "files:read", "im:write", "im:history"},
 		Member: true, Uploads: true,
 	}}
 	mux := http.NewServeMux()
@@ -82,7 +85,7 @@ func New() *Platform {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { answer(w, refusal("unknown_method")) })
 	mux.HandleFunc("/services/", p.webhook)
 	mux.HandleFunc("/upload/v1/{ticket}", p.upload)
-	mux.HandleFunc("GET /archives/"+Channel+"/{ts}", p.page)
+	mux.HandleFunc("GET /archives/{channel}/{ts}", p.page)
 	p.server = httptest.NewServer(p.script.Wrap(mux))
 	return p
 }
@@ -122,7 +125,7 @@ func (p *Platform) Pings() int {
 func (p *Platform) Say(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.add(&message{text: text, byHook: true})
+	p.add(&message{channel: Channel, text: text, byHook: true})
 }
 
 // Posts are the messages of the app, oldest first.
@@ -134,7 +137,10 @@ func (p *Platform) Posts() []sim.Post {
 		if m.raw == "" {
 			continue
 		}
-		post := sim.Post{ID: Channel + ":" + m.ts, URL: p.link(m), Author: "Crieur", Text: plain(m.blocks), HTML: render(m.blocks), Raw: m.raw, At: m.at, Edited: m.edited, Deleted: m.deleted}
+		post := sim.Post{ID: m.channel + ":" + m.ts, URL: p.link(m), Author: "Crieur", Text: plain(m.blocks), HTML: render(m.blocks), Raw: m.raw, At: m.at, Edited: m.edited, Deleted: m.deleted}
+		if user, direct := p.direct(m.channel); direct {
+			post.To = user
+		}
 		if len(m.blocks) == 0 {
 			post.Text, post.HTML = m.text, render([]block{{Type: "section", Text: &text{Type: "plain_text", Text: unescape(m.text)}}})
 		}
@@ -157,12 +163,12 @@ func (p *Platform) Posts() []sim.Post {
 }
 
 func (p *Platform) link(m *message) string {
-	return p.server.URL + "/archives/" + Channel + "/p" + strings.Replace(m.ts, ".", "", 1)
+	return p.server.URL + "/archives/" + m.channel + "/p" + strings.Replace(m.ts, ".", "", 1)
 }
 
 func (p *Platform) page(w http.ResponseWriter, r *http.Request) {
 	for _, post := range p.Posts() {
-		if !post.Deleted && strings.HasSuffix(post.URL, "/"+r.PathValue("ts")) {
+		if !post.Deleted && strings.HasSuffix(post.URL, "/"+r.PathValue("channel")+"/"+r.PathValue("ts")) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = io.WriteString(w, "<!doctype html><meta charset=utf-8><title>Slack</title>"+post.HTML)
 			return
@@ -297,6 +303,9 @@ func (p *Platform) call(w http.ResponseWriter, r *http.Request, m method) {
 	needed := m.scope
 	if needed != "" && p.space.Private {
 		needed = strings.Replace(needed, "channels:", "groups:", 1)
+	}
+	if strings.HasPrefix(a["channel"], "D") {
+		needed = strings.Replace(needed, "channels:", "im:", 1)
 	}
 	if needed != "" && !slices.Contains(p.space.Scopes, needed) {
 		refused := refusal("missing_scope")

@@ -29,6 +29,7 @@ type method func(*Platform, arguments) (any, *refusal)
 func methods() map[string]method {
 	return map[string]method{
 		"getme":              (*Platform).getMe,
+		"getwebhookinfo":     (*Platform).getWebhookInfo,
 		"getchat":            (*Platform).getChat,
 		"getchatmember":      (*Platform).getChatMember,
 		"sendmessage":        (*Platform).sendMessage,
@@ -127,7 +128,7 @@ func (a arguments) raw(method string) string {
 }
 
 func (p *Platform) getMe(arguments) (any, *refusal) {
-	return map[string]any{"id": bot, "is_bot": true, "first_name": "Crieur", "username": "crieur_simule_bot", "can_join_groups": true}, nil
+	return map[string]any{"id": bot, "is_bot": true, "first_name": "Crieur", "username": Bot, "can_join_groups": true}, nil
 }
 
 func (p *Platform) self() map[string]any {
@@ -202,7 +203,8 @@ func (p *Platform) send(a arguments, m *message) (any, *refusal) {
 		}
 		m.replyTo = reply.ID
 	}
-	if r := p.busy(); r != nil {
+	m.to = p.addressee(a).number()
+	if r := p.busy(m.to); r != nil {
 		return nil, r
 	}
 	m.id, m.at = int64(len(p.messages)+1), p.now()
@@ -213,6 +215,9 @@ func (p *Platform) send(a arguments, m *message) (any, *refusal) {
 
 func (p *Platform) shown(m *message) any {
 	out := map[string]any{"message_id": m.id, "date": m.at.Unix(), "chat": p.self()}
+	if who := p.people[m.to]; who != nil {
+		out["chat"] = who.chat()
+	}
 	if m.photo != nil {
 		out["caption"], out["photo"] = m.content.text, []any{map[string]any{"file_id": fmt.Sprint("photo", m.id)}}
 	} else {
@@ -226,7 +231,7 @@ func (p *Platform) may(a arguments) *refusal {
 	if r := p.here(a); r != nil {
 		return r
 	}
-	return p.writable()
+	return p.writable(a)
 }
 
 func (p *Platform) sendMessage(a arguments) (any, *refusal) {

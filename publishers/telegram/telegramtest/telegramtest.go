@@ -1,4 +1,4 @@
-// Package telegramtest is a simulated Telegram: the methods of the Bot API that Crieur calls, one chat, with Telegram's own
+// Package telegramtest is a simulated Telegram: the methods of the Bot API that Crieur calls, one chat, and people who can press Start, with Telegram's own
 // limits, refusals and reading of HTML.
 package telegramtest
 
@@ -18,6 +18,7 @@ import (
 // What every simulated Telegram is made of.
 const (
 	Token   = "1234567890:simulated_bot_token_AAAAAAAAAAAAAAA"
+	Bot     = "crieur_simule_bot"
 	Channel = "@annonces_simulees"
 	Number  = -1001234567890 // of the same chat
 	bot     = 1234567890
@@ -32,7 +33,8 @@ type Chat struct {
 	Muted     bool   // members may not write, in a group
 	Topics    []int  // that are open; none: the group has no topics
 	MovedTo   int64  // the group became the supergroup of this number
-	RateLimit bool   // one message a second, twenty a minute in a group
+	RateLimit bool   // one message a second in a chat, twenty a minute in a group, thirty a second in all
+	Webhook   string // where the bot's updates go instead of to who asks for them
 }
 
 // Platform is a simulated Telegram with one chat. Safe for concurrent use.
@@ -45,10 +47,13 @@ type Platform struct {
 	messages []*message // oldest first
 	shift    time.Duration
 	pings    int
+	people   map[int64]*person
+	inbox    inbox
 }
 
 type message struct {
 	id      int64
+	to      int64 // the person, in a private chat; 0: the chat
 	raw     string
 	content content
 	preview preview
@@ -64,7 +69,7 @@ var _ sim.Platform = (*Platform)(nil)
 
 // New opens a public channel where the bot is an administrator who may post.
 func New() *Platform {
-	p := &Platform{chat: Chat{Status: "administrator", Post: true}}
+	p := &Platform{chat: Chat{Status: "administrator", Post: true}, people: map[int64]*person{}, inbox: inbox{news: make(chan struct{}), closed: make(chan struct{})}}
 	p.server = httptest.NewServer(p.script.Wrap(http.HandlerFunc(p.serve)))
 	return p
 }
@@ -75,6 +80,7 @@ func (p *Platform) Script() *sim.Script { return &p.script }
 // Close ends Telegram. It may be repeated.
 func (p *Platform) Close() {
 	p.script.Release()
+	p.inbox.close()
 	p.server.Close()
 }
 
@@ -124,6 +130,9 @@ func (p *Platform) Posts() []sim.Post {
 		posts[i] = sim.Post{
 			ID: fmt.Sprint(m.id), URL: p.link(m), Author: "Crieur", Text: m.content.text, HTML: m.show(), Raw: m.raw, At: m.at,
 			Edited: m.edited, Deleted: m.deleted,
+		}
+		if m.to != 0 {
+			posts[i].To, posts[i].URL = fmt.Sprint(m.to), ""
 		}
 		switch {
 		case m.photo != nil:
@@ -183,8 +192,9 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request) {
 	rest, ok := strings.CutPrefix(r.URL.Path, "/bot")
 	token, method, more := strings.Cut(rest, "/")
 	run := methods()[strings.ToLower(method)]
+	updates := strings.EqualFold(method, "getUpdates")
 	switch {
-	case !ok || !more || !strings.Contains(token, ":") || token == Token && run == nil:
+	case !ok || !more || !strings.Contains(token, ":") || token == Token && run == nil && !updates:
 		answer(w, nil, &refusal{code: http.StatusNotFound, say: "Not Found"})
 		return
 	case token != Token:
@@ -194,6 +204,11 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request) {
 	a, refused := read(r)
 	if refused != nil {
 		answer(w, nil, refused)
+		return
+	}
+	if updates {
+		result, refused := p.getUpdates(r, a)
+		answer(w, result, refused)
 		return
 	}
 	p.mu.Lock()
@@ -206,6 +221,8 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request) {
 func (p *Platform) here(a arguments) *refusal {
 	named := a.text("chat_id")
 	switch {
+	case p.addressee(a) != nil:
+		return nil
 	case named != fmt.Sprint(Number) && (named != Channel || p.chat.Private):
 		return bad("chat not found")
 	case p.chat.MovedTo != 0:
@@ -223,9 +240,11 @@ func (p *Platform) kind() string {
 	return "channel"
 }
 
-// writable says why the bot may not write in the chat, if so.
-func (p *Platform) writable() *refusal {
+// writable says why the bot may not write in the chat of a call, if so.
+func (p *Platform) writable(a arguments) *refusal {
 	switch c := p.chat; {
+	case p.addressee(a) != nil:
+		return p.addressee(a).writable()
 	case c.Status == "left":
 		return forbidden("bot is not a member of the " + p.kind() + " chat")
 	case c.Status == "kicked":
@@ -238,16 +257,27 @@ func (p *Platform) writable() *refusal {
 	return nil
 }
 
-func (p *Platform) busy() *refusal {
+// busy refuses a message to a chat (0, or a person) that comes too soon.
+func (p *Platform) busy(to int64) *refusal {
 	if !p.chat.RateLimit {
 		return nil
 	}
 	wait, now := 0, p.now()
-	if n := len(p.messages); n > 0 && now.Sub(p.messages[n-1].at) < time.Second {
+	here, second := []*message{}, 0
+	for _, m := range p.messages {
+		if m.to == to {
+			here = append(here, m)
+		}
+		if now.Sub(m.at) < time.Second {
+			second++
+		}
+	}
+	n := len(here)
+	if n > 0 && now.Sub(here[n-1].at) < time.Second || second >= 30 {
 		wait = 1
 	}
-	if n := len(p.messages); p.chat.Group && n >= 20 && now.Sub(p.messages[n-20].at) < time.Minute {
-		wait = 60 - int(now.Sub(p.messages[n-20].at).Seconds())
+	if to == 0 && p.chat.Group && n >= 20 && now.Sub(here[n-20].at) < time.Minute {
+		wait = 60 - int(now.Sub(here[n-20].at).Seconds())
 	}
 	if wait == 0 {
 		return nil
@@ -260,10 +290,12 @@ func (p *Platform) find(a arguments, missing string) (*message, *refusal) {
 	if r := p.here(a); r != nil {
 		return nil, r
 	}
-	if r := p.writable(); r != nil {
+	if r := p.writable(a); r != nil {
 		return nil, r
 	}
-	i := slices.IndexFunc(p.messages, func(m *message) bool { return fmt.Sprint(m.id) == a.text("message_id") && !m.deleted })
+	i := slices.IndexFunc(p.messages, func(m *message) bool {
+		return fmt.Sprint(m.id) == a.text("message_id") && !m.deleted && m.to == p.addressee(a).number()
+	})
 	if i < 0 {
 		return nil, bad(missing)
 	}

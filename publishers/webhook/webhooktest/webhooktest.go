@@ -38,6 +38,7 @@ type Platform struct {
 	server *httptest.Server
 
 	mu     sync.Mutex
+	secret string
 	had    map[string]bool // IDs of events
 	copies int
 	items  []*item // oldest first
@@ -56,7 +57,7 @@ var _ sim.Platform = (*Platform)(nil)
 
 // New opens a receiver.
 func New() *Platform {
-	p := &Platform{had: map[string]bool{}}
+	p := &Platform{secret: Secret, had: map[string]bool{}}
 	p.server = httptest.NewServer(p.script.Wrap(http.HandlerFunc(p.receive)))
 	return p
 }
@@ -66,7 +67,17 @@ func (p *Platform) Script() *sim.Script { return &p.script }
 
 // Environ configures an account that tells the receiver.
 func (p *Platform) Environ() map[string]string {
-	return map[string]string{"URL": p.server.URL + Path + "?source=crieur", "SECRET": Secret, "ALLOW_PRIVATE": "true"}
+	return map[string]string{"URL": p.URL(), "SECRET": Secret, "ALLOW_PRIVATE": "true"}
+}
+
+// URL is the receiver's address.
+func (p *Platform) URL() string { return p.server.URL + Path + "?source=crieur" }
+
+// Agree gives the receiver another secret.
+func (p *Platform) Agree(secret string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.secret = secret
 }
 
 // Close ends the receiver. It may be repeated.
@@ -121,7 +132,7 @@ func (p *Platform) receive(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "webhook-id is missing or odd")
 	case !recent(r.Header.Get("webhook-timestamp")):
 		refuse(w, http.StatusBadRequest, "webhook-timestamp is missing, too old or too new")
-	case !signed(r.Header, body):
+	case !p.signed(r.Header, body):
 		refuse(w, http.StatusUnauthorized, "no signature matches")
 	default:
 		p.take(w, id, body)
@@ -134,8 +145,10 @@ func recent(timestamp string) bool {
 	return err == nil && age < tolerance && age > -tolerance
 }
 
-func signed(h http.Header, body []byte) bool {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(Secret, "whsec_"))
+func (p *Platform) signed(h http.Header, body []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(p.secret, "whsec_"))
 	if err != nil {
 		return false
 	}

@@ -1,93 +1,16 @@
 package web
 
 import (
-	"bytes"
-	"embed"
-	"errors"
-	"html/template"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sort"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/crieur/crieur/internal/people"
-	"github.com/crieur/crieur/internal/store"
 )
 
-//go:embed pages
-var pages embed.FS
-
-func stylesheet(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	http.ServeFileFS(w, r, pages, "pages/crieur.css")
-}
-
-// page renders one of the embedded pages, whole or not at all.
-func (s *server) page(w http.ResponseWriter, status int, name string, data any) {
-	t, err := template.ParseFS(pages, "pages/"+name)
-	var out bytes.Buffer
-	if err == nil {
-		err = t.Execute(&out, data)
-	}
-	if err != nil {
-		s.Log.Error("a page could not be rendered", "page", name, "err", err)
-		http.Error(w, "This page is broken; the server's log says why.", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = out.WriteTo(w)
-}
-
-type unsubscribeData struct {
-	Community, Address string
-	Unknown, Done      bool
-}
-
-// unsubscribePage shows a button and changes nothing: scanners follow links (RFC 8058 section 1).
-func (s *server) unsubscribePage(w http.ResponseWriter, r *http.Request) {
-	var p store.Address
-	b, err := s.Links.Read(people.Unsubscribe, r.PathValue("token"), s.Store.Now())
-	if err == nil {
-		p, err = s.Store.Address(r.Context(), b.Address)
-	}
-	data := unsubscribeData{Community: s.Site.Name, Address: people.Masked(p.Channel, p.Address), Done: err == nil && p.Standing != store.Active && p.Standing != store.Pending}
-	status := http.StatusOK
-	if errors.Is(err, people.ErrLink) || errors.Is(err, store.ErrNotFound) {
-		data.Unknown, status = true, http.StatusNotFound
-	} else if err != nil {
-		s.Log.Error("a subscription could not be read", "err", err)
-		http.Error(w, "Réessayez dans un moment. / Please try again in a moment.", http.StatusServiceUnavailable)
-		return
-	}
-	s.page(w, status, "unsubscribe.html", data)
-}
-
-// unsubscribe acts at once and without questions, for a person and for a mail program's one-click POST (RFC 8058 section 3.2).
-func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
-	how := "page"
-	if r.PostFormValue("List-Unsubscribe") == "One-Click" {
-		how = "one-click"
-	}
-	ok, err := s.People.Unsubscribe(r.Context(), r.PathValue("token"), how, netip.Prefix{})
-	if err != nil {
-		s.Log.Error("an unsubscribe failed", "err", err)
-		w.Header().Set("Retry-After", "30")
-		http.Error(w, "Réessayez dans un moment. / Please try again in a moment.", http.StatusServiceUnavailable)
-		return
-	}
-	status := http.StatusOK
-	if !ok {
-		status = http.StatusNotFound
-	}
-	s.page(w, status, "unsubscribe.html", unsubscribeData{Community: s.Site.Name, Unknown: !ok, Done: ok})
-}
-
 type docsData struct {
+	view
 	Title, Version, Description string
 	Operations                  []docsOperation
 }
@@ -107,7 +30,7 @@ type docsField struct {
 // docs is the API's description for people, made from the same document as /openapi.json.
 func (s *server) docs(w http.ResponseWriter, _ *http.Request) {
 	doc := s.api.OpenAPI()
-	data := docsData{doc.Info.Title, doc.Info.Version, doc.Info.Description, nil}
+	data := docsData{view{Lang: "en", Site: s.Site, Events: s.Feeds != nil, Fixed: true, Index: true}, doc.Info.Title, doc.Info.Version, doc.Info.Description, nil}
 	for path, item := range doc.Paths {
 		for method, o := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete} {
 			if o == nil {
