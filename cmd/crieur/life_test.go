@@ -316,6 +316,7 @@ func TestChannelSwitchedOff(t *testing.T) {
 	c.published(w, ids, 0)
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-dead
+	c.home() // whoever takes the post down by hand would leave nothing to be told
 	c.vars["CRIEUR_CHANNELS"] = "feed"
 	cmd, dead = c.start("")
 	if err := c.client.Retract(t.Context(), ids[0], 1); err != nil {

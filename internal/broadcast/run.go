@@ -109,7 +109,7 @@ func (s *Service) sweep(ctx context.Context) {
 // plan turns audiences into letters, page by page.
 func (s *Service) plan(ctx context.Context) {
 	for ctx.Err() == nil {
-		done, planned, err := s.Store.Plan(ctx, 1000)
+		done, planned, err := s.Store.Plan(ctx, 2000)
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("planning failed; it is repeated", "err", err)
 		}

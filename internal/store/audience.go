@@ -44,7 +44,8 @@ func (who audience) where(ctx context.Context, c conn, now time.Time) (string, [
 		}
 		return `id = ? AND channel = ? AND ` + standing, []any{who.only, who.channel}, nil
 	}
-	sql := `channel = ? AND standing = 'active' AND frequency = 'now' AND paused_until <= ?`
+	// Pages go by ID: no index on the channel may tempt the database to read everybody for each of them.
+	sql := `channel || '' = ? AND standing = 'active' AND frequency = 'now' AND paused_until <= ?`
 	args := []any{who.channel, us(now)}
 	if len(who.languages) > 0 {
 		var either []string
@@ -99,38 +100,57 @@ func (who audience) named(ctx context.Context, c conn) (topics []string, open bo
 	return topics, open, err
 }
 
-// member is somebody in an audience.
+// member is somebody in an audience who has quiet hours.
 type member struct {
 	address    int64
-	language   announce.Language
 	zone       string
-	from, till int // minutes after midnight between which nothing is sent; equal: there is no such time
+	from, till int // minutes after midnight between which nothing is sent
 }
 
-// members are the next people of an audience after position, up to last.
-func (t *tx) members(ctx context.Context, who audience, position, last int64, page int) (all []member, err error) {
-	where, args, err := who.where(ctx, t.conn, t.now)
+func pageOf(where string) string {
+	return `SELECT COUNT(*), COALESCE(MAX(id), CAST(? AS BIGINT)) FROM (SELECT id FROM addresses WHERE id > ? AND id <= ? AND ` + where + ` ORDER BY id LIMIT ?) page`
+}
+
+// write adds letters to the next people of a plan's audience, at most a page. over: these were the last.
+func (t *tx) write(ctx context.Context, p *plan, page int) (n int64, over bool, err error) {
+	where, args, err := p.audience.where(ctx, t.conn, t.now)
 	if err != nil {
-		return nil, err
+		return 0, false, err
 	}
-	err = t.each(ctx, `SELECT id, language, zone, quiet_from, quiet_to FROM addresses WHERE id > ? AND id <= ? AND `+where+` ORDER BY id LIMIT ?`,
-		append(append([]any{position, last}, args...), page), func(scan func(...any) error) error {
-			m := member{}
-			err := scan(&m.address, &m.language, &m.zone, &m.from, &m.till)
-			if m.language == "" {
-				m.language = who.language
-			}
-			all = append(all, m)
+	after := p.position
+	var found int
+	if _, err := t.one(ctx, pageOf(where),
+		append(append([]any{after, after, p.last}, args...), page), &found, &p.position); err != nil {
+		return 0, false, err
+	}
+	n, err = t.exec(ctx, `INSERT INTO letters (plan, address, language, wanted, rev, first_due, next)
+		SELECT CAST(? AS BIGINT), id, CASE WHEN language = '' THEN CAST(? AS TEXT) ELSE language END, 1, CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT) FROM addresses WHERE id > ? AND id <= ? AND `+where+` ON CONFLICT DO NOTHING`,
+		append([]any{p.id, string(p.audience.language), p.rev, us(p.first), us(p.first), after, p.position}, args...)...)
+	if err != nil || p.audience.only > 0 {
+		return n, found < page, err
+	}
+	var quiet []member
+	if err := t.each(ctx, `SELECT id, zone, quiet_from, quiet_to FROM addresses WHERE id > ? AND id <= ? AND quiet_from <> quiet_to AND `+where,
+		append([]any{after, p.position}, args...), func(scan func(...any) error) error {
+			var m member
+			err := scan(&m.address, &m.zone, &m.from, &m.till)
+			quiet = append(quiet, m)
 			return err
-		})
-	return all, err
+		}); err != nil {
+		return 0, false, err
+	}
+	for _, m := range quiet {
+		if next := m.awake(t.now, *p); next.After(p.first) {
+			if _, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan = ? AND address = ?`, us(next), p.id, m.address); err != nil {
+				return 0, false, err
+			}
+		}
+	}
+	return n, found < page, nil
 }
 
 // awake is when a letter of p may go to m: when p is due, or when the quiet hours that it is now for m are over.
 func (m member) awake(now time.Time, p plan) time.Time {
-	if m.from == m.till || p.audience.only > 0 {
-		return p.first
-	}
 	name := m.zone
 	if name == "" {
 		name = p.audience.zone

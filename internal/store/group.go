@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -26,6 +27,7 @@ type group struct {
 	ended chan struct{} // closed: the writer is gone
 	conn  *sql.Conn
 	stmts *prepared
+	round *round // of the steps since the last other change; nil: it begins anew
 }
 
 // change is one caller's closure on its way through the writer.
@@ -123,13 +125,26 @@ func (g *group) next() *change {
 	}
 }
 
+// more is a change that waits already, or that whoever is about to make one brings when given the chance: a commit costs
+// much more than another change in it.
+func (g *group) more(ran int) *change {
+	c := g.next()
+	for i := 0; c == nil && i < patience && ran < mostGrouped; i++ {
+		runtime.Gosched()
+		c = g.next()
+	}
+	return c
+}
+
+// patience is how often the writer lets others go first before it commits.
+const patience = 3
+
 // together runs first and every change that arrives meanwhile, commits once, then answers all of them.
 func (g *group) together(ctx context.Context, first *change) {
 	var ran []*change
-	var r *round // of the steps since the last other change
 	var steps *tx
 	begun, lost := false, false
-	for c := first; c != nil; c = g.next() {
+	for c := first; c != nil; c = g.more(len(ran)) {
 		if c.taken.Swap(true) {
 			continue
 		}
@@ -143,13 +158,14 @@ func (g *group) together(ctx context.Context, first *change) {
 		}
 		ran = append(ran, c)
 		if c.step != nil {
-			if r == nil {
-				r = newRound(steps)
+			if g.round == nil {
+				g.round = newRound(steps)
 			}
-			c.err = steps.guarded(func() error { return r.advance(ctx, c.step) })
+			g.round.t = steps
+			c.err = steps.guarded(func() error { return g.round.advance(ctx, c.step) })
 			lost = c.err != nil
 		} else {
-			r = nil
+			g.round = nil
 			c.err, lost = g.savepoint(ctx, c.fn)
 		}
 		if lost || len(ran) == mostGrouped {
@@ -172,6 +188,7 @@ func (g *group) together(ctx context.Context, first *change) {
 		}
 		ran[len(ran)-1].err = err
 	}
+	g.round = nil
 	g.rollback(ctx)
 	if len(ran) == 1 {
 		close(ran[0].done)

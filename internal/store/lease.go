@@ -103,10 +103,30 @@ func (t *tx) leased(ctx context.Context, plan, fence int64) ([]*Letter, error) {
 	case err != nil:
 		return nil, err
 	case ranged:
-		return t.letters(ctx, `WHERE l.plan = ? AND l.address >= ? AND l.address <= ? AND l.next <= l.first_due ORDER BY l.address`, plan, first, last)
+		return t.fresh(ctx, plan, first, last)
 	}
 	return t.letters(ctx, `WHERE l.plan = ? AND l.next > l.first_due AND l.address IN (SELECT s.first FROM leases s WHERE s.plan = ? AND s.fence = ?) ORDER BY l.address`,
 		plan, plan, fence)
+}
+
+// fresh reads the fresh letters of a range that have something to do: quickly those that were never tried, which are nearly all.
+func (t *tx) fresh(ctx context.Context, plan, first, last int64) (all []*Letter, err error) {
+	const untried = `l.wanted = 1 AND l.shown = 0 AND l.calling = '' AND l.attempts = 0 AND l.looks = 0 AND l.repeats = 0 AND l.rest = '' AND l.fault = ''`
+	err = t.each(ctx, `SELECT l.address, l.language, l.rev, l.first_due, a.address, a.name, a.updated_at FROM letters l JOIN addresses a ON a.id = l.address
+		WHERE l.plan = ? AND l.address >= ? AND l.address <= ? AND l.next = l.first_due AND `+untried+` ORDER BY l.address`, []any{plan, first, last}, func(scan func(...any) error) error {
+		l := &Letter{Plan: plan}
+		var due int64
+		err := scan(&l.Address, &l.Language, &l.Rev, &due, &l.To, &l.Name, &l.updated)
+		l.ID, l.Wanted, l.First, l.Next = LetterKey(plan, l.Address), true, at(due), at(due)
+		all = append(all, l)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	rest, err := t.letters(ctx, `WHERE l.plan = ? AND l.address >= ? AND l.address <= ? AND l.next <= l.first_due AND NOT (l.next = l.first_due AND `+untried+`)
+		AND (l.rest = '' AND (l.calling <> '' OR l.wanted = 1 AND l.shown < l.rev OR l.wanted = 0 AND l.shown > 0)) ORDER BY l.address`, plan, first, last)
+	return append(rest, all...), err
 }
 
 // takeLapsed takes over everything that was leased at once and whose lease has run out.

@@ -169,21 +169,35 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		endQuick:   "SEARCH letters USING PRIMARY KEY (plan=? AND address=?)",
 		beginQuick: "SEARCH letters USING PRIMARY KEY (plan=? AND address=?)",
 	} {
-		args := make([]any, strings.Count(query, "?"))
-		rows, err := db.pool.Query("EXPLAIN QUERY PLAN "+query, args...)
-		must(t, err)
-		plan := ""
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			must(t, rows.Scan(&id, &parent, &unused, &step))
-			plan += step + "\n"
-		}
-		must(t, errors.Join(rows.Err(), rows.Close()))
+		plan := explain(t, db, query)
 		if !strings.Contains(plan, wants) || strings.Contains(plan, "SCAN d") || strings.Contains(plan, "SCAN l") {
 			t.Errorf("%s\nis done by\n%s", query, plan)
 		}
 	}
+	where, _, err := audience{channel: "email", kind: announce.KindNews, topics: []string{"go"}, languages: []announce.Language{"fr"}}.where(t.Context(), db.read(), db.Now())
+	must(t, err)
+	for _, query := range []string{pageOf(where), `SELECT id FROM addresses WHERE quiet_from <> quiet_to AND id > ? AND id <= ? AND ` + where} {
+		if plan := explain(t, db, query); !strings.Contains(plan, "SEARCH addresses USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s\nis done by\n%s", query, plan)
+		}
+	}
+}
+
+// explain is how SQLite goes about a query.
+func explain(t testing.TB, db *DB, query string) string {
+	t.Helper()
+	args := make([]any, strings.Count(query, "?"))
+	rows, err := db.pool.Query("EXPLAIN QUERY PLAN "+query, args...)
+	must(t, err)
+	plan := ""
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		must(t, rows.Scan(&id, &parent, &unused, &step))
+		plan += step + "\n"
+	}
+	must(t, errors.Join(rows.Err(), rows.Close()))
+	return plan
 }
 
 func TestAnotherProgramHoldsTheDatabase(t *testing.T) {

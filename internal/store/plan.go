@@ -136,22 +136,11 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 			p.position, p.last = p.audience.only-1, p.audience.only
 		}
 	}
-	people, err := t.members(ctx, p.audience, p.position, p.last, page)
-	if err != nil {
-		return false, 0, err
-	}
-	rows := make([][]any, len(people))
-	for i, m := range people {
-		next := m.awake(t.now, p)
-		rows[i] = []any{p.id, m.address, string(m.language), 1, p.rev, us(p.first), us(next)}
-		p.position = m.address
-	}
-	n, err := t.many(ctx, `INSERT INTO letters (plan, address, language, wanted, rev, first_due, next)`, rows, ` ON CONFLICT DO NOTHING`)
+	n, over, err := t.write(ctx, &p, page)
 	if err != nil {
 		return false, 0, err
 	}
 	t.count(p.id, announce.Waiting, n)
-	over := len(people) < page
 	if _, err := t.exec(ctx, `UPDATE plans SET started = 1, position = ?, last_id = ?, done = ?, planned = planned + ? WHERE id = ?`,
 		p.position, p.last, flag(over), n, p.id); err != nil {
 		return false, 0, err

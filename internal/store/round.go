@@ -52,27 +52,35 @@ type advance struct {
 	fenced bool
 }
 
-// round is what several advances in one change have in common: read once.
+// round is what several advances have in common, read once: in one change, and on SQLite, whose only writer it belongs to,
+// until that writer makes another change.
 type round struct {
 	t      *tx
-	gates  map[string]bool
+	gates  map[string]gate
 	plans  map[int64]*plan
 	leases map[[2]int64]bool
 }
 
+type gate struct {
+	open   bool
+	paused time.Time
+}
+
 func newRound(t *tx) *round {
-	return &round{t: t, gates: map[string]bool{}, plans: map[int64]*plan{}, leases: map[[2]int64]bool{}}
+	return &round{t: t, gates: map[string]gate{}, plans: map[int64]*plan{}, leases: map[[2]int64]bool{}}
 }
 
 // open reports whether an account may be called.
 func (r *round) open(ctx context.Context, account string) (bool, error) {
-	if open, ok := r.gates[account]; ok {
-		return open, nil
+	g, ok := r.gates[account]
+	if !ok {
+		var err error
+		if g.paused, _, g.open, err = r.t.open(ctx, account); err != nil {
+			return false, err
+		}
+		r.gates[account] = g
 	}
-	paused, _, open, err := r.t.open(ctx, account)
-	open = open && !paused.After(r.t.now)
-	r.gates[account] = open
-	return open, err
+	return g.open && !g.paused.After(r.t.now), nil
 }
 
 // plan reads a plan. It stays as it is until the change commits: whatever turns a plan shuts the gate.
@@ -99,7 +107,9 @@ func (r *round) ours(ctx context.Context, b *Batch) (bool, error) {
 	}
 	var one int
 	ours, err := r.t.one(ctx, `SELECT 1 FROM leases WHERE plan = ? AND fence = ? AND owner <> '' LIMIT 1`+r.t.lock("FOR SHARE"), []any{b.plan, b.fence}, &one)
-	r.leases[k] = ours
+	if err == nil {
+		r.leases[k] = ours
+	}
 	return ours, err
 }
 
