@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ import (
 	"github.com/crieur/crieur/publishers/internal/rest"
 )
 
-// people writes to each subscriber in a direct room: Message.To is their user ID. Whoever left it is Gone.
+// people writes to each subscriber in a direct room: Message.To is their user ID. Whoever left it, or sent the account out, is Gone.
 type people struct {
 	account *publisher
 	token   announce.Secret
@@ -39,6 +40,21 @@ var (
 func newPeople(account *publisher, token announce.Secret) *people {
 	account.person = true
 	return &people{account: account, token: token, opening: make(chan struct{}, 1), rooms: map[string]string{}}
+}
+
+// Address is what somebody wrote as their Matrix ID, or its link, as an address on this channel: @ada:example.org. The error
+// says what to write.
+func Address(written string) (string, error) {
+	id := strings.TrimSpace(written)
+	if link, ok := strings.CutPrefix(id, "https://matrix.to/#/"); ok {
+		id, _, _ = strings.Cut(strings.NewReplacer("%40", "@", "%3A", ":").Replace(link), "?")
+	}
+	name, server, _ := strings.Cut(id, ":")
+	id = name + ":" + strings.ToLower(server)
+	if u, err := url.Parse("https://" + strings.ToLower(server)); err != nil || u.Host != strings.ToLower(server) || !userName.MatchString(id) || len(id) > 255 {
+		return "", errors.New("write your Matrix ID, as @ada:example.org: it stands in the settings of your app")
+	}
+	return id, nil
 }
 
 var userName = regexp.MustCompile(`^@[^\s:]+:[^\s]+$`)
@@ -88,10 +104,8 @@ func (p *people) Publish(ctx context.Context, m announce.Message) (announce.Rece
 	if err != nil {
 		return announce.Receipt{}, err
 	}
-	if there, err := r.with(ctx, m.To); err != nil {
+	if err := r.seat(ctx, m.To, m.Kind == announce.KindConfirm); err != nil {
 		return announce.Receipt{}, err
-	} else if !there {
-		return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Gone: true, Field: "to", Fault: "the person left the Matrix room with the bot, or declined the invitation"}
 	}
 	m.Text = markup.Own(m)
 	return r.Publish(ctx, m)
@@ -147,13 +161,43 @@ func (p *people) Check(ctx context.Context) (announce.Report, error) {
 	return announce.Report{Identity: user + ", in direct rooms"}, err
 }
 
-// with reports whether a person is in the room, or may still come.
-func (p *publisher) with(ctx context.Context, person string) (bool, error) {
+// membership is what a person is in the room; empty: nothing, they were never invited.
+func (p *publisher) membership(ctx context.Context, person string) (string, error) {
 	var member struct {
 		Membership string `json:"membership"`
 	}
 	_, err := p.state(ctx, p.home.room, &member, "m.room.member", person)
-	return member.Membership == "join" || member.Membership == "invite", err
+	return member.Membership, err
+}
+
+// here reports whether a membership lets somebody read in the room, now or when they accept.
+func here(membership string) bool { return membership == "join" || membership == "invite" }
+
+// outside reports whether err says that the account is not in the room.
+func outside(err error) bool {
+	var e *announce.Error
+	return errors.As(err, &e) && (e.Status == forbidden || e.Status == "M_UNSUPPORTED_ROOM_VERSION")
+}
+
+// seat makes sure that the person is in the room or invited. They are invited when that failed as the room was opened, and
+// again when they left and asked to be written to since.
+func (p *publisher) seat(ctx context.Context, person string, asked bool) error {
+	gone := func(why string) error {
+		return &announce.Error{Outcome: announce.Permanent, Gone: true, Field: "to", Fault: why}
+	}
+	membership, err := p.membership(ctx, person)
+	switch {
+	case outside(err):
+		return gone("the person sent the bot out of their Matrix room")
+	case err != nil || here(membership):
+		return err
+	case membership != "" && !asked:
+		return gone("the person left the Matrix room with the bot, or declined the invitation")
+	}
+	_, err = p.client.Do(ctx, rest.Call{
+		Method: http.MethodPost, Path: roomPath(p.home.room, "invite"), Body: map[string]string{"user_id": person}, Classify: p.classify(aboutPerson, p.home.room),
+	})
+	return err
 }
 
 // room is the direct room with a person: one that the account's m.direct names, and, with open, a new one when it names
@@ -189,9 +233,11 @@ func (p *people) room(ctx context.Context, person string, open bool) (string, er
 		if room, err = p.open(ctx, user, person); err != nil {
 			return "", err
 		}
-		directs[person] = append(directs[person], room)
-		if err = p.note(ctx, user, directs); err != nil {
-			return "", err
+		if !slices.Contains(directs[person], room) {
+			directs[person] = append(directs[person], room)
+			if err = p.note(ctx, user, directs); err != nil {
+				return "", err
+			}
 		}
 	}
 	p.mu.Lock()
@@ -208,13 +254,12 @@ func (p *people) pick(ctx context.Context, rooms []string, person string) (strin
 		if err != nil {
 			return "", err
 		}
-		there, err := r.with(ctx, person)
-		var e *announce.Error
+		membership, err := r.membership(ctx, person)
 		switch {
-		case errors.As(err, &e) && (e.Status == forbidden || e.Status == "M_UNSUPPORTED_ROOM_VERSION"): // the account is not there
+		case outside(err):
 		case err != nil:
 			return "", err
-		case there:
+		case here(membership):
 			return room, nil
 		default:
 			left = room
@@ -231,7 +276,7 @@ func directPath(user string) string {
 func (p *people) directs(ctx context.Context, user string) (map[string][]string, error) {
 	all := map[string][]string{}
 	_, err := p.account.client.Do(ctx, rest.Call{Method: http.MethodGet, Path: directPath(user), Into: &all, Classify: p.account.classify(aboutState, "")})
-	if gone(err) {
+	if gone(err) || err == nil && all == nil { // nothing, or null
 		return map[string][]string{}, nil
 	}
 	return all, err

@@ -159,3 +159,79 @@ func TestConfigurationOfPeople(t *testing.T) {
 		}
 	}
 }
+
+// Somebody who left is invited again only when they asked for it since.
+func TestWhoLeftCanComeBack(t *testing.T) {
+	p, platform := open(t, toPeople)
+	if _, err := p.Publish(t.Context(), personal(1)); err != nil {
+		t.Fatal(err)
+	}
+	platform.Enter(ada, "leave")
+	confirm := personal(2)
+	confirm.Kind = announce.KindConfirm
+	if _, err := connect(t, platform, toPeople).Publish(t.Context(), confirm); err != nil {
+		t.Fatal(err)
+	}
+	platform.Enter(ada, "join")
+	if _, err := p.Publish(t.Context(), personal(3)); err != nil || platform.Directs(ada) != 1 || len(platform.Posts()) != 3 {
+		t.Errorf("%d rooms, %d posts, %v", platform.Directs(ada), len(platform.Posts()), err)
+	}
+}
+
+// That a homeserver was away when a room was opened makes nobody gone.
+func TestAnInvitationThatFailed(t *testing.T) {
+	p, platform := open(t, toPeople)
+	platform.Away(true)
+	for range 2 {
+		_, err := p.Publish(t.Context(), personal(1))
+		var e *announce.Error
+		if !errors.As(err, &e) || e.Outcome != announce.Temporary || len(platform.Posts()) != 0 {
+			t.Fatalf("%#v", err)
+		}
+	}
+	platform.Away(false)
+	if _, err := p.Publish(t.Context(), personal(1)); err != nil || platform.Directs(ada) != 1 || len(platform.Recorded(ada)) != 1 {
+		t.Errorf("%d rooms, %v", platform.Directs(ada), err)
+	}
+}
+
+func TestWhoSendsTheBotOut(t *testing.T) {
+	for _, spec := range []bool{false, true} {
+		p, platform := open(t, toPeople)
+		platform.Change(func(s *matrixtest.Settings) { s.Spec = spec })
+		if _, err := p.Publish(t.Context(), personal(1)); err != nil {
+			t.Fatal(err)
+		}
+		platform.Expel(ada)
+		for _, p := range []announce.Publisher{p, connect(t, platform, toPeople)} {
+			_, err := p.Publish(t.Context(), personal(2))
+			var e *announce.Error
+			if !errors.As(err, &e) || !e.Gone || e.Stop {
+				t.Errorf("%#v", err)
+			}
+		}
+		if n := len(platform.Recorded(ada)); n != 1 || platform.Directs(ada) != 1 {
+			t.Errorf("%d on record, %d rooms", n, platform.Directs(ada))
+		}
+	}
+}
+
+// An account that never had a direct room may have null there.
+func TestDirectRoomsThatAreNull(t *testing.T) {
+	p, platform := open(t, toPeople)
+	platform.Script().Push(sim.Fault{Kind: sim.Answer, Status: 200, Body: "null", OnlyPath: "/account_data/", OnlyMethod: "GET"})
+	if _, err := p.Publish(t.Context(), personal(1)); err != nil || len(platform.Recorded(ada)) != 1 {
+		t.Error(err)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for written, want := range map[string]string{
+		" @ada:Example.org\n": ada, "https://matrix.to/#/@ada:example.org": ada, "https://matrix.to/#/%40ada%3Aexample.org?via=x": ada,
+		"@ada:example.org:8448": "@ada:example.org:8448", "ada@example.org": "", "@ada": "", "@ada:": "", "#room:example.org": "", "": "", "@a b:example.org": "", "@ada:example.org/x": "",
+	} {
+		if got, err := Address(written); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", written, got, err)
+		}
+	}
+}

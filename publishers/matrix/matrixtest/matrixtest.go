@@ -58,6 +58,7 @@ type Platform struct {
 	sent     []time.Time // of the bot's messages
 	pings    int
 	directs  []*direct
+	away     bool                // the homeservers of people cannot be reached
 	recorded map[string][]string // m.direct of the bot; nil: none
 }
 
@@ -82,6 +83,7 @@ func New() *Platform {
 	mux.HandleFunc("GET "+v3+"/rooms/{room}/state/{kind}", p.inside(p.state))
 	mux.HandleFunc("GET "+v3+"/rooms/{room}/state/{kind}/{key}", p.inside(p.state))
 	mux.HandleFunc("POST "+v3+"/createRoom", p.createRoom)
+	mux.HandleFunc("POST "+v3+"/rooms/{room}/invite", p.inside(p.inviteAgain))
 	mux.HandleFunc("GET "+v3+"/user/{user}/account_data/m.direct", p.readDirects)
 	mux.HandleFunc("PUT "+v3+"/user/{user}/account_data/m.direct", p.writeDirects)
 	mux.HandleFunc("POST /_matrix/media/v3/upload", p.upload)
@@ -186,7 +188,7 @@ func (p *Platform) inside(run http.HandlerFunc) http.HandlerFunc {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		switch {
-		case p.direct(r.PathValue("room")) != nil:
+		case p.direct(r.PathValue("room")) != nil && !p.direct(r.PathValue("room")).expelled:
 			run(w, r)
 		case r.PathValue("room") != p.room() && r.Method == http.MethodPut && !p.settings.Spec:
 			refuse(w, http.StatusBadRequest, "M_UNSUPPORTED_ROOM_VERSION", "missing room info for room")
@@ -222,7 +224,7 @@ func (p *Platform) state(w http.ResponseWriter, r *http.Request) {
 	switch kind := r.PathValue("kind"); {
 	case kind == "m.room.member" && key == User:
 		answer(w, map[string]any{"membership": "join", "displayname": "Crieur"})
-	case d != nil && kind == "m.room.member" && key == d.person:
+	case d != nil && kind == "m.room.member" && key == d.person && d.membership != "":
 		answer(w, map[string]any{"membership": d.membership, "is_direct": true})
 	case d != nil:
 		refuse(w, http.StatusNotFound, "M_NOT_FOUND", "Event not found.")

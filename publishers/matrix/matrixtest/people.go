@@ -12,7 +12,8 @@ import (
 // direct is a room of the bot's with one person.
 type direct struct {
 	room, alias, person string
-	membership          string // the person's: invite, join, leave
+	membership          string // the person's: invite, join, leave; empty: the invitation failed
+	expelled            bool   // the bot
 }
 
 // direct is the direct room with this ID, or nil. p.mu is held.
@@ -62,6 +63,48 @@ func (p *Platform) Enter(person, membership string) {
 	}
 }
 
+// Expel lets a person send the bot out of every direct room with them.
+func (p *Platform) Expel(person string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.directs {
+		d.expelled = d.expelled || d.person == person
+	}
+}
+
+// Away lets a person's homeserver not be reached, or be there again: nobody can be invited from it.
+func (p *Platform) Away(away bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = away
+}
+
+// invite asks the person in, or answers that their homeserver cannot be reached. p.mu is held.
+func (p *Platform) invite(w http.ResponseWriter, d *direct) bool {
+	if p.away {
+		refuse(w, http.StatusBadGateway, "M_UNKNOWN", "Failed to reach the homeserver of "+d.person)
+		return false
+	}
+	d.membership = "invite"
+	return true
+}
+
+// inviteAgain asks somebody in who left, or was never asked.
+func (p *Platform) inviteAgain(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		User string `json:"user_id"`
+	}
+	d := p.direct(r.PathValue("room"))
+	switch {
+	case json.NewDecoder(r.Body).Decode(&in) != nil || d == nil || in.User != d.person:
+		refuse(w, http.StatusBadRequest, "M_INVALID_PARAM", "this simulation invites the person of a direct room only")
+	case d.membership == "join":
+		refuse(w, http.StatusForbidden, "M_FORBIDDEN", d.person+" is already in the room.")
+	case p.invite(w, d):
+		answer(w, struct{}{})
+	}
+}
+
 func (p *Platform) createRoom(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Preset string   `json:"preset"`
@@ -87,12 +130,14 @@ func (p *Platform) createRoom(w http.ResponseWriter, r *http.Request) {
 	case in.Alias != "" && p.called(alias) != nil:
 		refuse(w, http.StatusBadRequest, "M_ROOM_IN_USE", "Room alias already exists.")
 	default:
-		d := &direct{room: fmt.Sprintf("!direct%d:matrix.example", len(p.directs)+1), person: in.Invite[0], membership: "invite"}
+		d := &direct{room: fmt.Sprintf("!direct%d:matrix.example", len(p.directs)+1), person: in.Invite[0]}
 		if in.Alias != "" {
 			d.alias = alias
 		}
 		p.directs = append(p.directs, d)
-		answer(w, map[string]string{"room_id": d.room})
+		if p.invite(w, d) {
+			answer(w, map[string]string{"room_id": d.room})
+		}
 	}
 }
 
