@@ -52,12 +52,12 @@ func list() []channel {
 		define("feed", func(c feed.Config, d Deps) (announce.Publisher, error) { return feed.New(c, d.Site, d.Shelf) }),
 		define("website", func(c website.Config, d Deps) (announce.Publisher, error) { return website.New(c, d.Site) }),
 		define("email", func(c email.Config, d Deps) (announce.Publisher, error) { return email.New(c, d.Site) }),
-		define("webpush", func(c webpush.Config, d Deps) (announce.Publisher, error) { return webpush.New(c, d.Site) }),
-		define("sms", func(c sms.Config, d Deps) (announce.Publisher, error) { return sms.New(c, d.Site) }),
-		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }),
+		define("webpush", func(c webpush.Config, d Deps) (announce.Publisher, error) { return webpush.New(c, d.Site) }).writtenTo(webpush.Address),
+		define("sms", func(c sms.Config, d Deps) (announce.Publisher, error) { return sms.New(c, d.Site) }).writtenTo(sms.Address),
+		define("slack", func(c slack.Config, d Deps) (announce.Publisher, error) { return slack.New(c, d.Site) }).writtenTo(slack.Address),
 		define("discord", func(c discord.Config, d Deps) (announce.Publisher, error) { return discord.New(c, d.Site) }),
-		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }),
-		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }),
+		define("telegram", func(c telegram.Config, d Deps) (announce.Publisher, error) { return telegram.New(c, d.Site) }).writtenTo(telegram.Address),
+		define("matrix", func(c matrix.Config, d Deps) (announce.Publisher, error) { return matrix.New(c, d.Site) }).writtenTo(matrix.Address),
 		define("mattermost", func(c mattermost.Config, d Deps) (announce.Publisher, error) { return mattermost.New(c, d.Site) }),
 		define("zulip", func(c zulip.Config, d Deps) (announce.Publisher, error) { return zulip.New(c, d.Site) }),
 		define("twitter", func(c twitter.Config, d Deps) (announce.Publisher, error) { return twitter.New(c, d.Site) }),
@@ -65,9 +65,9 @@ func list() []channel {
 		define("bluesky", func(c bluesky.Config, d Deps) (announce.Publisher, error) { return bluesky.New(c, d.Site) }),
 		define("facebook", func(c facebook.Config, d Deps) (announce.Publisher, error) { return facebook.New(c, d.Site) }),
 		define("linkedin", func(c linkedin.Config, d Deps) (announce.Publisher, error) { return linkedin.New(c, d.Site) }),
-		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }),
+		define("ntfy", func(c ntfy.Config, d Deps) (announce.Publisher, error) { return ntfy.New(c, d.Site) }).writtenTo(ntfy.Address),
 		define("teams", func(c teams.Config, d Deps) (announce.Publisher, error) { return teams.New(c, d.Site) }),
-		define("webhook", func(c webhook.Config, d Deps) (announce.Publisher, error) { return webhook.New(c, d.Site) }),
+		define("webhook", func(c webhook.Config, d Deps) (announce.Publisher, error) { return webhook.New(c, d.Site) }).writtenTo(webhook.Address),
 		define("assisted", func(c assisted.Config, d Deps) (announce.Publisher, error) { return assisted.New(c, d.Site) }),
 		define("googlechat", func(c googlechat.Config, d Deps) (announce.Publisher, error) { return googlechat.New(c, d.Site) }),
 		define("shoutrrr", func(c shoutrrr.Config, d Deps) (announce.Publisher, error) { return shoutrrr.New(c, d.Site) }),
@@ -78,12 +78,31 @@ type channel struct {
 	name   string
 	config any // a zero Config, for Variables
 	open   func(environ map[string]string, prefix string, d Deps) (announce.Publisher, error)
+
+	address func(written string) (string, error) // nil: what is written is checked elsewhere, or nobody is written to
+}
+
+// writtenTo is c with the function that makes an address of what a person writes as theirs.
+func (c channel) writtenTo(address func(written string) (string, error)) channel {
+	c.address = address
+	return c
+}
+
+// Address is what a person wrote as theirs on a channel, checked and always written the same way, so that it is known again.
+// The error says what to write, and does not quote it. E-mail addresses are for internal/people to check.
+func Address(channel, written string) (string, error) {
+	for _, c := range list() {
+		if c.name == channel && c.address != nil {
+			return c.address(written)
+		}
+	}
+	return strings.TrimSpace(written), nil
 }
 
 // define joins a channel's name, its Config and its New.
 func define[C any](name string, open func(C, Deps) (announce.Publisher, error)) channel {
 	var zero C
-	return channel{name, zero, func(environ map[string]string, prefix string, d Deps) (announce.Publisher, error) {
+	return channel{name: name, config: zero, open: func(environ map[string]string, prefix string, d Deps) (announce.Publisher, error) {
 		c, err := env.ParseAsWithOptions[C](env.Options{Environment: environ, Prefix: prefix})
 		if err != nil {
 			return nil, err

@@ -53,3 +53,46 @@ func TestReads(t *testing.T) {
 		}
 	}
 }
+
+// A channel that posts in one place can write to each subscriber instead, beside an account that posts there.
+func TestPeopleInsteadOfOnePlace(t *testing.T) {
+	environ := map[string]string{
+		"CRIEUR_TELEGRAM_TOKEN": "1234567890:AAAAAAAAAAAAAAAAAAAAAAAAA", "CRIEUR_MATRIX_API": "https://matrix.example.org", "CRIEUR_MATRIX_TOKEN": "t",
+		"CRIEUR_SLACK_TOKEN": "xoxb-1", "CRIEUR_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+	}
+	for channel, place := range map[string][2]string{
+		"telegram": {"CHAT", "@meetup"}, "ntfy": {"TOPIC", "meetup"}, "matrix": {"ROOM", "#meetup:example.org"}, "slack": {"CHANNEL", "C0123456789"}, "webhook": {"URL", "https://example.org/"},
+	} {
+		variable := Prefix(channel) + place[0]
+		for people, at := range map[string]string{"true": "", "false": place[1]} {
+			environ[Prefix(channel)+"PEOPLE"], environ[variable] = people, at
+			accounts, err := Open([]string{channel}, environ, Deps{})
+			if err != nil || accounts[0].Publisher.Limits().Personal != (people == "true") || accounts[0].Publisher.Name() != channel {
+				t.Errorf("%s, people %s: %v", channel, people, err)
+			}
+		}
+		for people, at := range map[string]string{"true": place[1], "false": ""} {
+			environ[Prefix(channel)+"PEOPLE"], environ[variable] = people, at
+			if _, err := Open([]string{channel}, environ, Deps{}); err == nil || !strings.Contains(err.Error(), variable+": ") {
+				t.Errorf("%s, people %s at %q: %v", channel, people, at, err)
+			}
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for _, c := range []struct{ channel, written, want string }{
+		{"sms", "+1 (418) 555-0123", "+14185550123"}, {"telegram", " 42 ", "42"}, {"ntfy", "ada-x7Kq", "ada-x7Kq"}, {"matrix", "@ada:Example.org", "@ada:example.org"},
+		{"slack", "u0123456789", "U0123456789"}, {"webhook", "https://Example.org", "https://example.org/"}, {"email", " ada@example.org ", "ada@example.org"},
+	} {
+		if got, err := Address(c.channel, c.written); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v", c.channel, got, err)
+		}
+		if c.channel == "email" {
+			continue
+		}
+		if _, err := Address(c.channel, "?"); err == nil {
+			t.Errorf("%s takes anything", c.channel)
+		}
+	}
+}

@@ -20,6 +20,16 @@ var (
 	_ announce.Checker   = people{}
 )
 
+// Address is what somebody wrote as their topic, as an address on this channel: its name alone, for the account says on which
+// server it is. The error says what to write.
+func Address(written string) (string, error) {
+	name := strings.TrimSpace(written)
+	if !topicName.MatchString(name) {
+		return "", errors.New("write the topic's name, 1 to 64 letters, digits, - and _, and not its address. Choose one that nobody guesses: whoever knows it can read it")
+	}
+	return name, nil
+}
+
 func (p people) Name() string { return name }
 
 // Limits are those of a topic: the server counts what comes from here, whatever the topic.

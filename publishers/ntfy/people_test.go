@@ -85,3 +85,11 @@ func TestConfigurationOfPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestAddress(t *testing.T) {
+	for written, want := range map[string]string{" ada-x7Kq\n": "ada-x7Kq", "https://ntfy.sh/ada": "", "": "", "ada/b": "", "é": ""} {
+		if got, err := Address(written); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", written, got, err)
+		}
+	}
+}

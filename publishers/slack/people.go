@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,15 @@ var (
 const crowd = time.Minute / 200
 
 var userID = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
+
+// Address is what somebody wrote as their member ID, as an address on this channel: U0123456789. The error says what to write.
+func Address(written string) (string, error) {
+	id := strings.ToUpper(strings.Trim(strings.TrimSpace(written), "<@>"))
+	if !userID.MatchString(id) || len(id) > 32 {
+		return "", errors.New("write your member ID, as U0123456789: in Slack it stands in your profile, under ⋮, Copy member ID")
+	}
+	return id, nil
+}
 
 func (p *people) Name() string { return name }
 

@@ -115,3 +115,11 @@ func TestConfigurationOfPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestAddress(t *testing.T) {
+	for written, want := range map[string]string{" u0123456789\n": "U0123456789", "<@U0123456789>": "U0123456789", "W0123456789": "W0123456789", "@ada": "", "C0123456789": "", "": ""} {
+		if got, err := Address(written); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", written, got, err)
+		}
+	}
+}

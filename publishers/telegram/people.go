@@ -2,6 +2,8 @@ package telegram
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -17,6 +19,15 @@ var (
 	_ announce.Retracter = (*People)(nil)
 	_ announce.Checker   = (*People)(nil)
 )
+
+// Address is somebody's chat with the bot as an address on this channel: the number that a Start tells, as text. The error says
+// what to do.
+func Address(chat string) (string, error) {
+	if chat = strings.TrimSpace(chat); !personID.MatchString(chat) {
+		return "", errors.New("press Start in the chat with the bot: it is known then where to write to you")
+	}
+	return chat, nil
+}
 
 // crowd is Telegram's pace for a bot that writes to many: 30 messages a second over all chats
 // (https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this), of which some are left to corrections.

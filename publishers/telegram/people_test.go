@@ -224,3 +224,11 @@ func eventually(t *testing.T, otherwise string, condition func() bool) {
 		}
 	}
 }
+
+func TestAddress(t *testing.T) {
+	for written, want := range map[string]string{" 700000001 ": "700000001", "@ada": "", "-100123": "", "": ""} {
+		if got, err := Address(written); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", written, got, err)
+		}
+	}
+}

@@ -3,7 +3,9 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +41,26 @@ func newPeople(c Config) (announce.Publisher, error) {
 	}
 	p.client, err = rest.NewGuarded(who, "https://receiver.invalid", nil, c.allowed()...) // each call says where
 	return p, err
+}
+
+// Address is what somebody wrote as their receiver's address, as an address on this channel: the same for the same receiver.
+// The error says what to write, and does not quote it. Whether it leads to a private place is seen only when something is sent.
+func Address(written string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(written))
+	switch {
+	case err != nil, u.Scheme != "https", u.Hostname() == "", u.Opaque != "":
+		return "", errors.New("write an address that begins with https://")
+	case u.User != nil, u.Fragment != "":
+		return "", errors.New("write the address without a user and without #")
+	}
+	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":443")
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	if u.RawFragment = ""; len(u.String()) > longestAddress {
+		return "", fmt.Errorf("write an address of at most %d characters", longestAddress)
+	}
+	return u.String(), nil
 }
 
 func (p *people) Name() string { return name }

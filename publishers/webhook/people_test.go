@@ -154,3 +154,18 @@ func TestConfigurationOfPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestAddress(t *testing.T) {
+	for written, want := range map[string]string{
+		" https://Hooks.Example.org:443\n": "https://hooks.example.org/", "HTTPS://a.example/x?y=%C3%A9": "https://a.example/x?y=%C3%A9", "https://a.example:8443/é": "https://a.example:8443/%C3%A9",
+		"http://a.example/": "", "a.example": "", "https:///x": "", "https://me@a.example/": "", "https://a.example/#x": "", "https:a": "", "": "", "https://a.example/" + strings.Repeat("a", 2000): "",
+	} {
+		got, err := Address(written)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", written, got, err)
+		}
+		if again, _ := Address(got); err == nil && again != got {
+			t.Errorf("%q becomes %q", got, again)
+		}
+	}
+}
