@@ -111,7 +111,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	}
 	a.service = broadcast.New(options)
 	a.people = people.New(people.Options{
-		Store: a.store, Links: a.links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Log: log, HourlyLetters: c.Confirmations,
+		Store: a.store, Links: a.links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Address: publishers.Address, Log: log, HourlyLetters: c.Confirmations,
 	})
 	var telegram func(people.Bearer) string
 	if a.chats = chatsOf(accounts); a.chats != nil {

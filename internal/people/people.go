@@ -16,7 +16,7 @@ import (
 	"github.com/crieur/crieur/internal/store"
 )
 
-// Options are what a Service works with. All but the numbers and Tell are required.
+// Options are what a Service works with. All but the numbers, Tell and Address are required.
 type Options struct {
 	Store    *store.DB
 	Links    *Links
@@ -24,6 +24,7 @@ type Options struct {
 	Channels []string                                                                         // personal channels that are on: email, telegram, ...
 	Write    func(ctx context.Context, l Letter) error                                        // puts a letter on record; the same Key twice is one letter
 	Tell     func(ctx context.Context, key string, texts map[announce.Language]announce.Text) // tells organisers something once per key; nil: the log does
+	Address  func(channel, written string) (string, error)                                    // how the channel writes an address; nil: as it was written
 	Log      *slog.Logger
 
 	HourlyLetters int // confirmations in an hour, all together, before strangers cause no more; 0: 300
@@ -147,7 +148,7 @@ func (s *Service) address(ctx context.Context, r Request) (store.Address, error)
 	if !slices.Contains(s.Channels, r.Channel) {
 		fault("channel", "%q is not switched on here", r.Channel)
 	}
-	if say := BadAddress(r.Channel, a.Address); say != "" {
+	if say := s.normal(&a); say != "" {
 		fault("address", "%s", say)
 	}
 	topics, err := s.Store.Topics(ctx)
@@ -161,6 +162,19 @@ func (s *Service) address(ctx context.Context, r Request) (store.Address, error)
 	}
 	f = append(f, BadChoice(a)...)
 	return a, f.Err()
+}
+
+// normal writes an address as its channel does, so that it is known again. say is why it cannot be one.
+func (s *Service) normal(a *store.Address) (say string) {
+	if say := BadAddress(a.Channel, a.Address); say != "" || s.Address == nil {
+		return say
+	}
+	address, err := s.Address(a.Channel, a.Address)
+	if err != nil {
+		return err.Error()
+	}
+	a.Address = address
+	return ""
 }
 
 // BadAddress says why something cannot be an address on a channel; empty: it can.
@@ -266,7 +280,7 @@ func (s *Service) Move(ctx context.Context, b Bearer, channel, address, how stri
 	if !slices.Contains(s.Channels, channel) {
 		f = append(f, announce.Fault{Field: "channel", Say: fmt.Sprintf("%q is not switched on here", channel)})
 	}
-	if say := BadAddress(channel, a.Address); say != "" {
+	if say := s.normal(&a); say != "" {
 		f = append(f, announce.Fault{Field: "address", Say: say})
 	}
 	if err := f.Err(); err != nil {

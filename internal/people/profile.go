@@ -275,7 +275,7 @@ func (s *Service) Add(ctx context.Context, all []store.Address, d store.Deed, co
 		if !slices.Contains(s.Channels, a.Channel) && a.Channel != "email" {
 			f = append(f, announce.Fault{Field: path + "channel", Say: fmt.Sprintf("%q is not switched on here", a.Channel)})
 		}
-		if say := BadAddress(a.Channel, a.Address); say != "" {
+		if say := s.normal(a); say != "" {
 			f = append(f, announce.Fault{Field: path + "address", Say: say})
 		}
 		for _, x := range BadChoice(*a) {
