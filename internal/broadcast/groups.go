@@ -28,7 +28,7 @@ type groups struct {
 type taken struct {
 	mu            sync.Mutex
 	answers, gone int
-	judged        time.Time
+	last, judged  time.Time
 }
 
 // judgeEvery is the least time between two looks at a mailing on record.
@@ -39,11 +39,12 @@ func (t *taken) heard(gone bool, now time.Time) (suspicious bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.answers++
+	t.last = now
 	if !gone {
 		return false
 	}
 	t.gone++
-	if t.answers < 100 || t.gone*20 < t.answers || now.Sub(t.judged) < judgeEvery {
+	if !store.TooManyBounced(t.gone, t.answers) || now.Sub(t.judged) < judgeEvery {
 		return false
 	}
 	t.judged = now
@@ -196,6 +197,9 @@ func (s *Service) attend(ctx context.Context) {
 	for ctx.Err() == nil && len(s.Personal()) > 0 {
 		s.readGroups(ctx)
 		s.tellHeld(ctx)
+		for _, a := range s.accounts {
+			a.groups.forgetTries(s.Store.Now())
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(attendEvery):
@@ -257,9 +261,9 @@ func (s *Service) tellBlamed(ctx context.Context, p store.GroupPause) {
 		key: fmt.Sprintf("blamed:%s:%s:%d", p.Account, p.Group, p.Doubted.UnixMicro()),
 		texts: map[announce.Language]announce.Text{
 			"fr": {
-				Title: clip(p.Account+" : "+p.Group+" refuse trop d’adresses", 250),
+				Title: clip(p.Account+"\u00a0: "+p.Group+" refuse trop d’adresses", 250),
 				Body: words(p.Group) + " dit d’une adresse sur vingt, ou davantage, qu’elle n’existe pas. C’est sans doute une panne de son côté. Ce qui lui est adressé attend jusqu’à " + until +
-					", personne n’est désinscrit, et l’essai reprend seul, d’heure en heure. Il n’y a rien à faire, sauf si la liste vient d’être importée : vérifiez alors d’où viennent ces adresses.\n\n`crieur channels`",
+					", personne n’est désinscrit, et l’essai reprend seul, d’heure en heure. Il n’y a rien à faire, sauf si la liste vient d’être importée\u00a0: vérifiez alors d’où viennent ces adresses.\n\n`crieur channels`",
 			},
 			"en": {
 				Title: clip(p.Account+": "+p.Group+" refuses too many addresses", 250),
@@ -298,7 +302,7 @@ func (s *Service) tellHeld(ctx context.Context) {
 		}
 		w := heldWords(h)
 		s.tell(ctx, notice{key: key, texts: map[announce.Language]announce.Text{
-			"fr": {Title: clip("Envoi suspendu sur "+h.Account+" : « "+title("fr")+" »", 250), Body: w.french},
+			"fr": {Title: clip("Envoi suspendu sur "+h.Account+"\u00a0: «\u00a0"+title("fr")+"\u00a0»", 250), Body: w.french},
 			"en": {Title: clip("Mailing held on "+h.Account+": “"+title("en")+"”", 250), Body: w.english},
 		}})
 	}
@@ -312,12 +316,12 @@ func heldWords(h store.Hold) bilingual {
 	retract := fmt.Sprintf("`crieur retract %s`", h.Announcement)
 	if h.Why == "complaints" {
 		return bilingual{
-			fmt.Sprintf("%d personnes sur %d ont signalé ce courriel comme indésirable. Plus rien ne part. Demandez-vous qui le reçoit, et si ces gens l’ont demandé ; puis continuez avec %s, ou retirez l’annonce avec %s.", h.Bad, h.Of, resume, retract),
+			fmt.Sprintf("%d personnes sur %d ont signalé ce courriel comme indésirable. Plus rien ne part. Demandez-vous qui le reçoit, et si ces gens l’ont demandé\u00a0; puis continuez avec %s, ou retirez l’annonce avec %s.", h.Bad, h.Of, resume, retract),
 			fmt.Sprintf("%d people of %d called it spam. Nothing more leaves. Look who gets it, and whether they asked for it; then go on with %s, or take it back with %s.", h.Bad, h.Of, resume, retract),
 		}
 	}
 	return bilingual{
-		fmt.Sprintf("%d adresses sur %d n’existent pas. Plus rien ne part : continuer ferait passer tous vos courriels pour du pourriel. Vérifiez d’où viennent les adresses ; puis continuez avec %s, ou retirez l’annonce avec %s.", h.Bad, h.Of, resume, retract),
+		fmt.Sprintf("%d adresses sur %d n’existent pas. Plus rien ne part\u00a0: continuer ferait passer tous vos courriels pour du pourriel. Vérifiez d’où viennent les adresses\u00a0; puis continuez avec %s, ou retirez l’annonce avec %s.", h.Bad, h.Of, resume, retract),
 		fmt.Sprintf("%d of %d addresses do not exist. Nothing more leaves: going on would have all your mail taken for spam. Look where the addresses come from; then go on with %s, or take it back with %s.", h.Bad, h.Of, resume, retract),
 	}
 }
@@ -338,14 +342,23 @@ func (s *Service) ResumeAnnouncement(ctx context.Context, id announce.ID, actor 
 		return err
 	}
 	for _, h := range held {
-		s.accounts[h.Account].forgetTaken(h.Plan)
+		if a, on := s.accounts[h.Account]; on {
+			a.groups.tries.Delete(h.Plan)
+		}
 	}
 	s.nudge()
 	return nil
 }
 
-func (a account) forgetTaken(plan int64) {
-	if a.groups != nil {
-		a.groups.tries.Delete(plan)
-	}
+// forgetTries forgets mailings of which nothing was heard for a day.
+func (g *groups) forgetTries(now time.Time) {
+	g.tries.Range(func(plan, x any) bool {
+		t := x.(*taken)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if now.Sub(t.last) > 24*time.Hour {
+			g.tries.Delete(plan)
+		}
+		return true
+	})
 }

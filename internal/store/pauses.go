@@ -187,10 +187,16 @@ const (
 	leastComplaints = 3
 )
 
+// TooManyBounced reports whether so many bounces among so many answers are a reason to hold a mailing.
+func TooManyBounced(bounces, answers int) bool {
+	return answers >= judgeBounces && bounces*oneInBounces >= answers
+}
+
 // Judge holds a mailing when too many of its letters bounced, or were called spam, since it began or was last let go on.
 // Bounces of the group aside are left out. held: it has just been held.
 func (db *DB) Judge(ctx context.Context, plan int64, aside string) (held bool, err error) {
-	var bounces, complaints, answers, waiting, done, only, already, since int64
+	var bounces, complaints, answers, waiting int
+	var done, only, already, since int64
 	c := db.read()
 	found, err := c.one(ctx, `SELECT only_to, held_at, judged_at FROM plans WHERE id = ?`, []any{plan}, &only, &already, &since)
 	if err != nil || !found || only > 0 || already > 0 {
@@ -206,11 +212,11 @@ func (db *DB) Judge(ctx context.Context, plan int64, aside string) (held bool, e
 		FROM plans p LEFT JOIN tallies y ON y.plan = p.id WHERE p.id = ? GROUP BY p.id, p.done, p.judged_from`, []any{plan}, &done, &waiting, &answers); err != nil {
 		return false, db.fault(err)
 	}
-	why, bad := "", int64(0)
+	why, bad := "", 0
 	switch {
 	case done == 1 && waiting == 0:
 		return false, nil // nothing is left to hold
-	case answers >= judgeBounces && bounces*oneInBounces >= answers:
+	case TooManyBounced(bounces, answers):
 		why, bad = "bounces", bounces
 	case answers >= judgeComplaints && complaints >= leastComplaints && complaints*oneInComplaints >= answers:
 		why, bad = "complaints", complaints
@@ -224,7 +230,7 @@ func (db *DB) Judge(ctx context.Context, plan int64, aside string) (held bool, e
 		}
 		all, err := t.plans(ctx, `id = ?`, plan)
 		if err == nil && len(all) > 0 {
-			t.log(Event{What: "held", Announcement: all[0].announcement, Account: all[0].account, Detail: why + " " + strconv.FormatInt(bad, 10) + " of " + strconv.FormatInt(answers, 10)})
+			t.log(Event{What: "held", Announcement: all[0].announcement, Account: all[0].account, Detail: why + " " + strconv.Itoa(bad) + " of " + strconv.Itoa(answers)})
 		}
 		return err
 	})
