@@ -28,11 +28,9 @@ type groups struct {
 type taken struct {
 	mu            sync.Mutex
 	answers, gone int
-	last, judged  time.Time
+	judged        int // answers at the last look at the record
+	last          time.Time
 }
-
-// judgeEvery is the least time between two looks at a mailing on record.
-const judgeEvery = 100 * time.Millisecond
 
 // heard counts an answer. suspicious: the record should be asked whether too many were refused.
 func (t *taken) heard(gone bool, now time.Time) (suspicious bool) {
@@ -44,10 +42,10 @@ func (t *taken) heard(gone bool, now time.Time) (suspicious bool) {
 		return false
 	}
 	t.gone++
-	if !store.TooManyBounced(t.gone, t.answers) || now.Sub(t.judged) < judgeEvery {
+	if !store.TooManyBounced(t.gone, t.answers) || t.answers-t.judged < max(10, t.judged/50) {
 		return false
 	}
-	t.judged = now
+	t.judged = t.answers
 	return true
 }
 
