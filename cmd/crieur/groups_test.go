@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -314,9 +315,14 @@ func TestComplaintsHoldAMailing(t *testing.T) {
 	m.until("most have it", id, func(p broadcast.People) bool { return p.Counts[announce.Published] >= 1000 })
 	plan := int64(0)
 	for _, x := range m.mail.Mails()[:1] {
-		_, key, _ := bytes.Cut(x.Raw, []byte("Message-ID: <"))
-		key, _, _ = bytes.Cut(key, []byte("@"))
-		plan, _, _ = store.ReadLetterKey(string(key))
+		archive := regexp.MustCompile(`/read/([A-Za-z0-9_-]+)`).FindSubmatch(bytes.ReplaceAll(x.Raw, []byte("=\r\n"), nil))
+		if archive == nil {
+			t.Fatalf("no link to read it:\n%s", x.Raw)
+		}
+		b, err := m.links.Read(people.Archive, string(archive[1]), time.Now())
+		if plan = b.Letter; err != nil || plan == 0 {
+			t.Fatal(b, err)
+		}
 	}
 	for i := range 3 {
 		if p := m.people(id); p.Held != "" {
