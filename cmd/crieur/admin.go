@@ -117,7 +117,15 @@ func (c channelsCmd) Run(ctx context.Context, s *session) error {
 			}
 			rows = append(rows, []string{x.Name, s.painter().state(x.State), yes(x.Amend), yes(x.Retract), yes(x.Find), yes(x.Repeat), limit, fmt.Sprint(x.Images), pace, left, fault})
 		}
-		return table(s.out, []string{"CHANNEL", "STATE", "EDIT", "DELETE", "FIND", "REPEAT", "TEXT", "IMAGES", "PACE", "DAYS LEFT", "FAULT"}, rows)
+		if err := table(s.out, []string{"CHANNEL", "STATE", "EDIT", "DELETE", "FIND", "REPEAT", "TEXT", "IMAGES", "PACE", "DAYS LEFT", "FAULT"}, rows); err != nil {
+			return err
+		}
+		for _, x := range all {
+			for _, g := range x.Groups {
+				fmt.Fprintf(s.out, "%s: %s waits until %s: %s\n", x.Name, g.Group, moment(g.Until), g.Why)
+			}
+		}
+		return nil
 	})
 }
 

@@ -267,6 +267,12 @@ func (s *session) status(st broadcast.Status) error {
 		return err
 	}
 	for _, x := range st.People {
+		if x.Held != "" {
+			fmt.Fprintf(s.out, "%s: %s %s\n", x.Channel, p.paint("31", "The mailing is held."), x.Held)
+		}
+		if x.Rest != nil {
+			fmt.Fprintf(s.out, "%s: tried out on some people first; the others follow from %s on\n", x.Channel, moment(*x.Rest))
+		}
 		if x.Note != "" {
 			fmt.Fprintf(s.out, "%s: %s\n", x.Channel, x.Note)
 		}

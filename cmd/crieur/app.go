@@ -67,7 +67,11 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	if err != nil {
 		return a, fmt.Errorf("CRIEUR_TEMPLATES: %w", err)
 	}
-	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log, Keep: time.Duration(c.Keep) * 24 * time.Hour})
+	canary, err := share(c.Canary)
+	if err != nil {
+		return a, fmt.Errorf("%sCANARY: %w", prefix, err)
+	}
+	a.store, err = store.Open(ctx, store.Options{Dir: c.State, URL: c.DatabaseURL, Log: log, Keep: time.Duration(c.Keep) * 24 * time.Hour, Canary: canary, CanaryWait: c.CanaryWait})
 	if err != nil {
 		return a, err
 	}

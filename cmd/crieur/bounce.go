@@ -56,8 +56,10 @@ func (a *app) bounced(ctx context.Context, mail io.Reader, to []string) error {
 func (a *app) heard(ctx context.Context, reports []bounce.Report) error {
 	for _, r := range reports {
 		var at store.Address
+		var plan int64
 		var err error
 		if b, ok := a.links.ReadReturnToken(r.Token); ok {
+			plan = b.Letter
 			at, err = a.store.Address(ctx, b.Address)
 		} else {
 			at, err = a.store.AddressOf(ctx, "email", r.Address)
@@ -70,7 +72,7 @@ func (a *app) heard(ctx context.Context, reports []bounce.Report) error {
 		}
 		_, domain, _ := strings.Cut(store.Mailbox("email", at.Address), "@")
 		err = a.people.Heard(ctx, people.Report{
-			ID: r.ID, At: r.At, Source: r.Source, Class: store.Class(r.Class), Status: r.Status, Address: at.ID, Domain: domain, Detail: r.Detail,
+			ID: r.ID, At: r.At, Source: r.Source, Class: store.Class(r.Class), Status: r.Status, Address: at.ID, Domain: domain, Detail: r.Detail, Plan: plan,
 		})
 		if err != nil {
 			return err

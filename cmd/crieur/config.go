@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +41,8 @@ type Config struct {
 	FetchAllow    []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
 	Proxies       []netip.Prefix      `env:"PROXIES" doc:"Networks of the proxies in front, as 10.0.0.0/8: their X-Forwarded-For is believed when strangers subscribe. A proxy on this machine is."`
 	Undo          time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
+	Canary        string              `env:"CANARY" doc:"Share of a mailing to more than 1,000 people that goes first, as 1%: what comes back may hold the rest. Empty: all of it at once."`
+	CanaryWait    time.Duration       `env:"CANARY_WAIT" envDefault:"15m" doc:"Time between that share and the rest."`
 	Confirmations int                 `env:"CONFIRMATIONS" envDefault:"300" doc:"Letters that ask people to confirm their subscription, in an hour. When strangers ask for more, none leaves until it is quieter, and organisers are told."`
 	Keep          int                 `env:"KEEP" envDefault:"0" doc:"Days after which the record forgets to whom a message went and keeps only how many; 0: never. See docs/privacy.md."`
 	Templates     string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
@@ -144,6 +147,12 @@ func load(environ map[string]string) (Config, error) {
 	if c.Undo < 0 || c.Undo > 24*time.Hour {
 		bad("UNDO", "must be between 0s and 24h")
 	}
+	if _, err := share(c.Canary); err != nil {
+		bad("CANARY", "%w", err)
+	}
+	if c.CanaryWait <= 0 || c.CanaryWait > 24*time.Hour {
+		bad("CANARY_WAIT", "must be more than 0s and at most 24h")
+	}
 	if c.Confirmations < 1 {
 		bad("CONFIRMATIONS", "must be at least 1")
 	}
@@ -171,6 +180,19 @@ func load(environ map[string]string) (Config, error) {
 	errs = append(errs, unknown(environ)...)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return c, errors.Join(errs...)
+}
+
+// share reads a percentage; empty is 0.
+func share(s string) (float64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	number, percent := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || !percent || !(n > 0 && n < 100) {
+		return 0, fmt.Errorf("%q is not a share: write 1%%", s)
+	}
+	return n / 100, nil
 }
 
 // accounts are the names in a list that a person wrote, with commas and perhaps blanks between them.

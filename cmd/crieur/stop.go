@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"github.com/crieur/crieur/internal/announce"
 )
 
 type stopCmd struct {
@@ -35,15 +37,25 @@ func (c stopCmd) Run(ctx context.Context, s *session) error {
 }
 
 type resumeCmd struct {
-	Channel string `arg:"" optional:"" help:"The channel whose fault was mended; none: end the stop."`
+	Channel      string      `arg:"" optional:"" help:"The channel whose fault was mended, or whose paused domains are to be tried at once; none: end the stop."`
+	Announcement announce.ID `help:"Let a mailing that was held go on, instead." placeholder:"ID"`
 }
 
 func (c resumeCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
-		if err := r.Resume(ctx, c.Channel); err != nil {
+		if c.Announcement != "" && c.Channel != "" {
+			return announce.Faults{{Field: "announcement", Say: "and a channel cannot be resumed at once: give one of them"}}
+		}
+		var err error
+		if c.Announcement != "" {
+			err = r.ResumeAnnouncement(ctx, c.Announcement)
+		} else {
+			err = r.Resume(ctx, c.Channel)
+		}
+		if err != nil {
 			return err
 		}
-		_, err := io.WriteString(s.out, "Publishing goes on.\n")
+		_, err = io.WriteString(s.out, "Publishing goes on.\n")
 		return err
 	})
 }

@@ -128,6 +128,9 @@ type Limits struct {
 	Concurrent int           // most calls at once; 0: one
 	Patience   time.Duration // longest that one call may take; 0: one minute
 
+	Group     func(to string) string           // addresses of one group, such as a mail domain, share a pace and a fate; nil, or an empty group: each stands for itself
+	GroupPace func(group string) time.Duration // least time between two calls to a group; nil, or 0: none
+
 	Budget int64 // most micro-dollars that publishing and amending may cost in a calendar month (UTC); 0: no ceiling. Needs Coster
 }
 
@@ -188,7 +191,7 @@ type Outcome int
 const (
 	Ambiguous   Outcome = iota // it may have happened: never repeat it blindly
 	Temporary                  // it did not happen: try later
-	RateLimited                // it did not happen: the whole channel waits RetryAfter; no attempt is counted
+	RateLimited                // it did not happen: the whole channel, or the group of the address, waits RetryAfter; no attempt is counted
 	Permanent                  // it did not happen and will not until a person changes something
 )
 
@@ -201,6 +204,7 @@ type Error struct {
 	Outcome    Outcome
 	Stop       bool          // the account is at fault (dead token, no credit): its deliveries wait, a person is told once
 	Gone       bool          // this address is dead; the message is fine
+	Group      bool          // with RateLimited: only the group of the address waits, see Limits.Group
 	Ask        bool          // only a person can do it: Fault tells them what, and the delivery rests until they settle it
 	RetryAfter time.Duration // with RateLimited: how long the channel waits; 0: not said
 	Field      string        // the field of the message at fault, when one is

@@ -76,7 +76,8 @@ type Service struct {
 type account struct {
 	Account
 	ability
-	slots chan struct{} // one for each call at once
+	slots  chan struct{} // one for each call at once
+	groups *groups
 }
 
 // New returns a service that publishes on the given accounts. Nothing is called before Run.
@@ -100,7 +101,7 @@ func New(o Options) *Service {
 		if a.NoImages {
 			able.Images, able.Card = 0, false
 		}
-		s.accounts[a.Name] = account{a, able, make(chan struct{}, max(1, able.Concurrent))}
+		s.accounts[a.Name] = account{a, able, make(chan struct{}, max(1, able.Concurrent)), &groups{}}
 	}
 	return s
 }
@@ -164,6 +165,7 @@ type Channel struct {
 	Expires   *time.Time          `json:"expires_at,omitempty" doc:"When the credentials end."`
 	DaysLeft  *int                `json:"days_left,omitempty" doc:"Whole days until then."`
 	Findings  []announce.Finding  `json:"findings,omitempty" doc:"What the last look at the account found."`
+	Groups    []PausedGroup       `json:"paused_groups,omitempty" doc:"Groups of addresses, such as mail domains, that are not written to for a while."`
 }
 
 // Channels describes every account, in the order of the configuration.
@@ -173,6 +175,10 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 		return nil, err
 	}
 	all, _, why, err := s.Store.Stopped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pauses, err := s.Store.GroupPauses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +202,11 @@ func (s *Service) Channels(ctx context.Context) ([]Channel, error) {
 				c.State, c.Fault = "stopped", st.Fault
 			case st.PausedUntil.After(now):
 				c.State, c.Until, c.Fault = "paused", &st.PausedUntil, st.Why
+			}
+		}
+		for _, p := range pauses {
+			if p.Account == a.Name && p.Until.After(now) {
+				c.Groups = append(c.Groups, PausedGroup{p.Group, p.Until, p.Why})
 			}
 		}
 		if all {
@@ -274,7 +285,11 @@ func (s *Service) Resume(ctx context.Context, actor, account string) error {
 	if _, ok := s.accounts[account]; !ok {
 		return announce.Faults{{Field: "channel", Say: fmt.Sprintf("%q is not switched on here", account)}}
 	}
-	return s.Store.ResumeAccount(ctx, account, actor)
+	if err := s.Store.ResumeAccount(ctx, account, actor); err != nil {
+		return err
+	}
+	s.readGroups(ctx)
+	return nil
 }
 
 // nudge wakes the sweeper and the planner.

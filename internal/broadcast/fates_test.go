@@ -58,29 +58,29 @@ func TestGroupsForgetHours(t *testing.T) {
 func TestGroupsPauseAndPace(t *testing.T) {
 	now := time.Date(2027, 3, 14, 18, 30, 0, 0, time.UTC)
 	var f fates
-	if wait, _ := f.turn("example.org", 0, now); wait != 0 || len(f.by) != 0 {
+	if wait, _ := f.turn("example.org", 0, false, now); wait != 0 || len(f.by) != 0 {
 		t.Errorf("waits %v without a reason; %d groups are kept", wait, len(f.by))
 	}
 	for i := range 5 {
-		if wait, _ := f.turn("example.org", 100*time.Millisecond, now); wait != time.Duration(i)*100*time.Millisecond {
+		if wait, _ := f.turn("example.org", 100*time.Millisecond, false, now); wait != time.Duration(i)*100*time.Millisecond {
 			t.Errorf("the letter %d waits %v", i, wait)
 		}
 	}
-	if wait, _ := f.turn("example.org", 100*time.Millisecond, now.Add(time.Minute)); wait != 0 {
+	if wait, _ := f.turn("example.org", 100*time.Millisecond, false, now.Add(time.Minute)); wait != 0 {
 		t.Errorf("after a minute of nothing it waits %v", wait)
 	}
 	f.pause("example.org", "busy", now.Add(time.Hour), now)
 	f.pause("example.org", "less", now.Add(time.Minute), now)
-	if wait, why := f.turn("example.org", 0, now); wait != time.Hour || why != "busy" {
+	if wait, why := f.turn("example.org", 0, false, now); wait != time.Hour || why != "busy" {
 		t.Errorf("waits %v: %s", wait, why)
 	}
 	for i := range 3 * mostGroups {
-		f.turn(fmt.Sprint(i), time.Millisecond, now.Add(time.Duration(i)*10*time.Millisecond))
+		f.turn(fmt.Sprint(i), time.Millisecond, false, now.Add(time.Duration(i)*10*time.Millisecond))
 	}
 	if len(f.by) > mostGroups+2 {
 		t.Errorf("%d groups are kept", len(f.by))
 	}
-	if wait, _ := f.turn("example.org", 0, now); wait == 0 {
+	if wait, _ := f.turn("example.org", 0, false, now); wait == 0 {
 		t.Error("the paused group was forgotten")
 	}
 }

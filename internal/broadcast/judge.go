@@ -36,6 +36,7 @@ type verdict struct {
 	Delivery announce.Delivery
 	Pause    time.Duration // the account waits this long
 	Stop     string        // the account stops, for this reason
+	Slow     time.Duration // the address's group waits this long
 	Gone     bool          // the address was said not to exist
 	Status   string        // what was answered, shortly
 }
@@ -76,7 +77,9 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 		wait = min(wait, pauseMost)
 		d.Attempts--
 		d.Next = now.Add(wait)
-		v.Pause = wait
+		if v.Pause = wait; e.Group {
+			v.Pause, v.Slow = 0, wait
+		}
 	case e.Outcome == announce.Permanent && e.Stop:
 		d.Attempts--
 		d.Next = now

@@ -82,12 +82,21 @@ func (m *mailing) fill(ctx context.Context, end time.Time) {
 			return
 		}
 		of := &stack{Batch: b}
-		of.left.Store(int64(len(b.Letters)))
+		if of.Letters, err = m.inTurn(&b); err != nil {
+			m.Log.Warn("letters that must wait could not be put off; the sweeper tries again", "account", m.account.Name, "announcement", m.id, "err", err)
+			m.giveBack(of)
+			return
+		}
+		of.left.Store(int64(len(of.Letters)))
 		m.mu.Lock()
 		m.batches[of] = true
 		m.mu.Unlock()
+		if len(of.Letters) == 0 {
+			m.giveBack(of)
+			continue
+		}
 		timeout := time.NewTimer(time.Until(end))
-		for _, l := range b.Letters {
+		for _, l := range of.Letters {
 			select {
 			case m.letters <- leased{l, of}:
 				continue
@@ -131,7 +140,7 @@ func (m *mailing) loop() {
 			}
 			continue
 		}
-		if m.over.Load() {
+		if m.over.Load() || m.putOff(l) {
 			m.done(l.of)
 			continue
 		}
@@ -244,7 +253,7 @@ func (m *mailing) send(l *store.Letter, h *horizon) *store.Ended {
 		v = verdict{Delivery: d}
 	default:
 		m.address(&c.Message, l)
-		v = m.perform(m.calls, m.account, c, h)
+		v = m.answered(l, m.perform(m.calls, m.account, c, h))
 	}
 	if err := m.restrain(context.Background(), m.account.Name, v); err != nil {
 		m.Log.Error("an account that should wait could not be told to", "account", m.account.Name, "err", err)
@@ -252,7 +261,7 @@ func (m *mailing) send(l *store.Letter, h *horizon) *store.Ended {
 	if v.Pause > 0 || v.Stop != "" {
 		m.over.Store(true)
 	}
-	return heard(l, v)
+	return m.heard(l, v)
 }
 
 // address puts into a message what is the person's own.
@@ -274,8 +283,8 @@ func (m *mailing) address(msg *announce.Message, l *store.Letter) {
 }
 
 // heard is what the record is told of a letter's end: with what was said of the address.
-func heard(l *store.Letter, v verdict) *store.Ended {
-	return &store.Ended{Letter: l, Delivery: v.Delivery, Gone: v.Gone, Status: v.Status}
+func (m *mailing) heard(l *store.Letter, v verdict) *store.Ended {
+	return &store.Ended{Letter: l, Delivery: v.Delivery, Gone: v.Gone, Status: v.Status, Group: m.account.group(l.To)}
 }
 
 // advance puts an end and a beginning on record. A result that is known must not be lost: it is tried again by itself.

@@ -59,6 +59,8 @@ type People struct {
 	Planned int                    `json:"planned"`
 	Counts  map[announce.State]int `json:"counts"`
 	Done    bool                   `json:"planning_done"`
+	Held    string                 `json:"held,omitempty" doc:"Nothing more of the mailing begins, why, and what to do."`
+	Rest    *time.Time             `json:"rest_at,omitempty" doc:"The mailing is tried out on the first people; the others are written to from then on."`
 	Note    string                 `json:"note,omitempty" doc:"What people hold that cannot be changed, and what to announce instead."`
 }
 
@@ -203,7 +205,7 @@ func (t *tally) people(p People) {
 	if !p.Done {
 		t.open++
 	}
-	t.attention = t.attention || p.Planned > 0 && p.Counts[announce.FailedState]+p.Counts[announce.SkippedState] == p.Planned
+	t.attention = t.attention || p.Held != "" || p.Planned > 0 && p.Counts[announce.FailedState]+p.Counts[announce.SkippedState] == p.Planned
 }
 
 func (t *tally) state(retracted bool, due, now time.Time) State {
@@ -245,13 +247,26 @@ func (s *Service) people(ctx context.Context, id announce.ID) ([]People, error) 
 	if err != nil {
 		return nil, err
 	}
+	holds, err := s.Store.Holds(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	var out []People
 	for _, name := range accounts {
 		c, err := s.Store.Counts(ctx, id, name)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, People{Channel: name, Planned: c.Planned, Counts: c.By, Done: c.Done})
+		p := People{Channel: name, Planned: c.Planned, Counts: c.By, Done: c.Done}
+		if c.Rest.After(s.Store.Now()) {
+			p.Rest = &c.Rest
+		}
+		for _, h := range holds {
+			if h.Account == name && (!c.Done || c.By[announce.Waiting] > 0) {
+				p.Held = heldWords(h).english
+			}
+		}
+		out = append(out, p)
 	}
 	return out, nil
 }

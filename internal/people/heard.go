@@ -20,7 +20,7 @@ func patience() store.Patience {
 
 // Heard applies a report, once for each ID. Hard: believed when a second one follows at least a day later. Soft: five of
 // them over at least a fortnight, forgiven by a delivery. Complaint and unsubscribe: at once. Block: says nothing about the
-// address. Whoever leaves by it has a line for it in the log of consents.
+// address. Whoever leaves by it has a line for it in the log of consents. A mailing with too many of them is held.
 func (s *Service) Heard(ctx context.Context, r Report) error {
 	switch {
 	case r.ID == "":
@@ -28,7 +28,10 @@ func (s *Service) Heard(ctx context.Context, r Report) error {
 	case r.Class != store.Hard && r.Class != store.Soft && r.Class != store.Block && r.Class != store.Spam && r.Class != store.Left && r.Class != store.Delivered:
 		return fmt.Errorf("%q is not a class of reports", r.Class)
 	}
-	_, err := s.Store.Hear(ctx, r, patience())
+	fresh, err := s.Store.Hear(ctx, r, patience())
+	if err == nil && fresh && r.Plan > 0 && (r.Class == store.Hard || r.Class == store.Spam) {
+		_, err = s.Store.Judge(ctx, r.Plan, "")
+	}
 	return err
 }
 

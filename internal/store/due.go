@@ -16,7 +16,7 @@ const dueQuery = `SELECT account, announcement FROM (
 				WHERE b.announcement = d.announcement AND b.account = d.account AND b.part = d.part - 1 AND b.shown > 0 AND b.wanted = 1))
 			AND a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
 		UNION ALL
-		SELECT p.account, p.announcement, p.next AS due ` + openPlans + ` AND ` + planBusy + `
+		SELECT p.account, p.announcement, ` + planDue + ` AS due ` + openPlans + ` AND ` + planBusy + `
 		UNION ALL
 		SELECT p.account, p.announcement, ` + planLapse + ` AS due ` + openPlans + `
 		UNION ALL
@@ -25,7 +25,8 @@ const dueQuery = `SELECT account, announcement FROM (
 	GROUP BY account, announcement ORDER BY MIN(due), announcement, account LIMIT ?`
 
 const (
-	openPlans = `FROM accounts a CROSS JOIN plans p WHERE p.account = a.account AND p.open = 1 AND a.stopped = 0 AND a.paused_until <= ?`
+	openPlans = `FROM accounts a CROSS JOIN plans p WHERE p.account = a.account AND p.open = 1 AND p.held_at = 0 AND a.stopped = 0 AND a.paused_until <= ?`
+	planDue   = `(CASE WHEN p.canary > 0 AND p.leased >= p.canary AND p.done = 1 THEN p.canary_until ELSE p.next END)`
 	planBusy  = `(p.wanted = 1 AND p.done = 0 OR p.leased < p.position)`
 	planLapse = `(SELECT MIN(s.lease_until) FROM leases s WHERE s.plan = p.id)`
 	planLater = `(SELECT MIN(l.next) FROM letters l WHERE l.plan = p.id AND l.next > l.first_due)`
@@ -82,11 +83,11 @@ func (db *DB) nextDue(ctx context.Context, account string, now, paused time.Time
 	_, err := db.read().one(ctx, `SELECT MIN(due) FROM (
 			SELECT MIN(due) AS due FROM deliveries WHERE account = ? AND due > ?
 			UNION ALL
-			SELECT MIN(p.next) FROM plans p WHERE p.account = ? AND p.open = 1 AND p.next > ? AND `+planBusy+`
+			SELECT MIN(`+planDue+`) FROM plans p WHERE p.account = ? AND p.open = 1 AND p.held_at = 0 AND `+planDue+` > ? AND `+planBusy+`
 			UNION ALL
-			SELECT MIN((SELECT MIN(s.lease_until) FROM leases s WHERE s.plan = p.id AND s.lease_until > ?)) FROM plans p WHERE p.account = ? AND p.open = 1
+			SELECT MIN((SELECT MIN(s.lease_until) FROM leases s WHERE s.plan = p.id AND s.lease_until > ?)) FROM plans p WHERE p.account = ? AND p.open = 1 AND p.held_at = 0
 			UNION ALL
-			SELECT MIN((SELECT MIN(l.next) FROM letters l WHERE l.plan = p.id AND l.next > l.first_due AND l.next > ?)) FROM plans p WHERE p.account = ? AND p.open = 1
+			SELECT MIN((SELECT MIN(l.next) FROM letters l WHERE l.plan = p.id AND l.next > l.first_due AND l.next > ?)) FROM plans p WHERE p.account = ? AND p.open = 1 AND p.held_at = 0
 		) work`, []any{account, after, account, after, after, account, after, account}, &next)
 	if err != nil || !next.Valid {
 		return time.Time{}, err

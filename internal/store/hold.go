@@ -35,14 +35,17 @@ func (db *DB) StopAccount(ctx context.Context, account, fault string) (first boo
 	return first && err == nil, err
 }
 
-// ResumeAccount ends a stop and a pause of an account.
+// ResumeAccount ends a stop and the pauses of an account and its groups.
 func (db *DB) ResumeAccount(ctx context.Context, account, actor string) error {
 	return db.hold(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, `UPDATE accounts SET stopped = 0, fault = '', paused_until = 0, why = '' WHERE account = ? AND (stopped > 0 OR paused_until > 0)`, account)
 		if err == nil && n > 0 {
 			t.log(Event{Actor: actor, What: "account-resumed", Account: account})
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return t.endPauses(ctx, account)
 	})
 }
 

@@ -29,6 +29,12 @@ func (t *tx) anonymize(ctx context.Context, before time.Time) (more bool, err er
 		}
 	}
 	if err == nil {
+		_, err = t.exec(ctx, `DELETE FROM reports WHERE plan = ? AND source = ?`, plan, byDelivery) // their IDs name letters
+	}
+	if err == nil {
+		_, err = t.exec(ctx, `UPDATE reports SET plan = 0 WHERE plan = ?`, plan)
+	}
+	if err == nil {
 		_, err = t.exec(ctx, `UPDATE plans SET only_to = CASE WHEN only_to > 0 THEN -1 ELSE 0 END WHERE id = ?`, plan)
 	}
 	return true, err

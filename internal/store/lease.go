@@ -55,6 +55,9 @@ func (db *DB) Lease(ctx context.Context, account string, id announce.ID, o Lease
 const mostEmpty = 50
 
 func (t *tx) lease(ctx context.Context, p *plan, b *Batch, o LeaseOptions) error {
+	if p.held {
+		return nil
+	}
 	o.Most = max(1, o.Most)
 	for range mostEmpty {
 		p.fence++
@@ -164,9 +167,13 @@ func (t *tx) takeFresh(ctx context.Context, p *plan, o LeaseOptions) (bool, erro
 	if p.leased >= p.position || p.next.After(t.now) {
 		return false, nil
 	}
+	last := p.position
+	if p.canaryUntil.After(t.now) {
+		last = min(last, p.canary)
+	}
 	var to int64
-	if _, err := t.one(ctx, `SELECT COALESCE(MAX(address), 0) FROM (SELECT address FROM letters WHERE plan = ? AND address > ? ORDER BY address LIMIT ?) page`,
-		[]any{p.id, p.leased, o.Most}, &to); err != nil || to == 0 {
+	if _, err := t.one(ctx, `SELECT COALESCE(MAX(address), 0) FROM (SELECT address FROM letters WHERE plan = ? AND address > ? AND address <= ? ORDER BY address LIMIT ?) page`,
+		[]any{p.id, p.leased, last, o.Most}, &to); err != nil || to == 0 {
 		return false, err
 	}
 	_, err := t.exec(ctx, `INSERT INTO leases (plan, later, first, last, fence, owner, lease_until) VALUES (?, 0, ?, ?, ?, ?, ?)`,

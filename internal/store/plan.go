@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -21,21 +22,26 @@ type plan struct {
 	audience               audience
 	position, last, leased int64
 	planned, fence         int64
+	held                   bool  // nothing begins
+	canary                 int64 // whoever comes after it waits until canaryUntil; 0: nobody
+	canaryUntil            time.Time
 	turn                   turn
 }
 
 const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to,
-	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at`
+	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at,
+	held_at, canary, canary_until`
 
 func scanPlan(scan func(...any) error) (p plan, err error) {
-	var wanted, started, done, first, next, turnFirst, turnNext, turnAt int64
+	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil int64
 	var topics, languages string
 	if err = scan(&p.id, &p.announcement, &p.account, &p.rev, &wanted, &first, &next, &p.audience.kind, &p.audience.language, &p.audience.zone, &topics, &languages,
 		&p.audience.only, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
-		&turnFirst, &turnNext, &turnAt); err != nil {
+		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil); err != nil {
 		return p, err
 	}
 	p.wanted, p.started, p.done, p.first, p.next = wanted == 1, started == 1, done == 1, at(first), at(next)
+	p.held, p.canaryUntil = held > 0, at(canaryUntil)
 	p.turn.first, p.turn.next, p.turn.at = at(turnFirst), at(turnNext), at(turnAt)
 	p.audience.channel = announce.Channel(p.account)
 	if err = json.Unmarshal([]byte(topics), &p.audience.topics); err == nil {
@@ -134,6 +140,8 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 		}
 		if p.audience.only > 0 {
 			p.position, p.last = p.audience.only-1, p.audience.only
+		} else if err := t.tryOut(ctx, &p); err != nil {
+			return false, 0, err
 		}
 	}
 	n, over, err := t.write(ctx, &p, page)
@@ -141,8 +149,8 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 		return false, 0, err
 	}
 	t.count(p.id, announce.Waiting, n)
-	if _, err := t.exec(ctx, `UPDATE plans SET started = 1, position = ?, last_id = ?, done = ?, planned = planned + ? WHERE id = ?`,
-		p.position, p.last, flag(over), n, p.id); err != nil {
+	if _, err := t.exec(ctx, `UPDATE plans SET started = 1, position = ?, last_id = ?, done = ?, planned = planned + ?, canary = ?, canary_until = ? WHERE id = ?`,
+		p.position, p.last, flag(over), n, p.canary, us(p.canaryUntil), p.id); err != nil {
 		return false, 0, err
 	}
 	if !over {
@@ -152,4 +160,27 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 	var others int
 	_, err = t.one(ctx, `SELECT COUNT(*) FROM plans WHERE `+duePlan, []any{us(t.now)}, &others)
 	return others == 0, int(n), err
+}
+
+// canaryLeast is how many people a mailing must have to be tried out on some of them first.
+const canaryLeast = 1000
+
+// tryOut decides who of a mailing's people are written to at once: the first ones, the others later.
+func (t *tx) tryOut(ctx context.Context, p *plan) error {
+	o := t.db.o
+	if o.Canary <= 0 || o.CanaryWait <= 0 {
+		return nil
+	}
+	where, args, err := p.audience.where(ctx, t.conn, t.now)
+	if err != nil {
+		return err
+	}
+	var n int64
+	if _, err := t.one(ctx, `SELECT COUNT(*) FROM addresses WHERE id <= ? AND `+where, append([]any{p.last}, args...), &n); err != nil || n <= canaryLeast {
+		return err
+	}
+	some := int64(math.Ceil(float64(n) * o.Canary))
+	p.canaryUntil = t.now.Add(o.CanaryWait)
+	_, err = t.one(ctx, `SELECT id FROM addresses WHERE id <= ? AND `+where+` ORDER BY id LIMIT 1 OFFSET ?`, append(append([]any{p.last}, args...), some-1), &p.canary)
+	return err
 }

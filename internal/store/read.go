@@ -137,14 +137,18 @@ func (db *DB) Letter(ctx context.Context, plan, address int64) (Letter, error) {
 func (db *DB) Counts(ctx context.Context, id announce.ID, account string) (Counts, error) {
 	var n tally
 	var wanted, done int
+	var rest int64
 	var out Counts
-	found, err := db.read().one(ctx, `SELECT p.wanted, p.done, p.planned, `+sumTally+` FROM plans p LEFT JOIN tallies t ON t.plan = p.id
-		WHERE p.announcement = ? AND p.account = ? GROUP BY p.id, p.wanted, p.done, p.planned`,
-		[]any{string(id), account}, append([]any{&wanted, &done, &out.Planned}, n.into()...)...)
+	found, err := db.read().one(ctx, `SELECT p.wanted, p.done, p.planned, p.canary_until, `+sumTally+` FROM plans p LEFT JOIN tallies t ON t.plan = p.id
+		WHERE p.announcement = ? AND p.account = ? GROUP BY p.id, p.wanted, p.done, p.planned, p.canary_until`,
+		[]any{string(id), account}, append([]any{&wanted, &done, &out.Planned, &rest}, n.into()...)...)
 	if err == nil && !found {
 		err = ErrNotFound
 	}
 	out.By, out.Done = n.by(), wanted == 0 || done == 1
+	if wanted == 1 {
+		out.Rest = at(rest)
+	}
 	return out, db.fault(err)
 }
 
@@ -193,7 +197,7 @@ func (db *DB) Totals(ctx context.Context) (by map[string]map[announce.State]int,
 	}
 	var oldest int64
 	_, err = c.one(ctx, `SELECT COALESCE(MIN(due), 0) FROM (SELECT MIN(due) AS due FROM deliveries WHERE due IS NOT NULL
-		UNION ALL SELECT MIN(p.next) FROM plans p WHERE p.open = 1 AND `+planBusy+`
-		UNION ALL SELECT MIN(`+planLapse+`) FROM plans p WHERE p.open = 1 UNION ALL SELECT MIN(`+planLater+`) FROM plans p WHERE p.open = 1) work`, nil, &oldest)
+		UNION ALL SELECT MIN(`+planDue+`) FROM plans p WHERE p.open = 1 AND p.held_at = 0 AND `+planBusy+`
+		UNION ALL SELECT MIN(`+planLapse+`) FROM plans p WHERE p.open = 1 AND p.held_at = 0 UNION ALL SELECT MIN(`+planLater+`) FROM plans p WHERE p.open = 1 AND p.held_at = 0) work`, nil, &oldest)
 	return by, at(oldest), db.fault(err)
 }

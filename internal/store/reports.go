@@ -28,6 +28,7 @@ type Report struct {
 	Address int64
 	Domain  string
 	Detail  string
+	Plan    int64 // whose letter it is about; 0: not known
 }
 
 // Patience is when bounces are believed.
@@ -43,8 +44,8 @@ func (db *DB) Hear(ctx context.Context, r Report, p Patience) (fresh bool, err e
 		if r.At.IsZero() {
 			r.At = t.now
 		}
-		n, err := t.exec(ctx, `INSERT INTO reports (id, at, source, class, status, address, domain, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			clean(r.ID), us(r.At), clean(r.Source), string(r.Class), clean(r.Status), r.Address, clean(r.Domain), clean(r.Detail))
+		n, err := t.exec(ctx, `INSERT INTO reports (id, at, source, class, status, address, domain, detail, plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			clean(r.ID), us(r.At), clean(r.Source), string(r.Class), clean(r.Status), r.Address, clean(r.Domain), clean(r.Detail), r.Plan)
 		if fresh = n > 0; err != nil || !fresh {
 			return err
 		}
@@ -112,11 +113,11 @@ func (t *tx) complain(ctx context.Context, id int64, d Deed) error {
 // Reports lists what was heard about an address, the oldest first.
 func (db *DB) Reports(ctx context.Context, address int64) ([]Report, error) {
 	var all []Report
-	err := db.read().each(ctx, `SELECT id, at, source, class, status, address, domain, detail FROM reports WHERE address = ? ORDER BY at, id`, []any{address},
+	err := db.read().each(ctx, `SELECT id, at, source, class, status, address, domain, detail, plan FROM reports WHERE address = ? ORDER BY at, id`, []any{address},
 		func(scan func(...any) error) error {
 			var r Report
 			var when int64
-			err := scan(&r.ID, &when, &r.Source, &r.Class, &r.Status, &r.Address, &r.Domain, &r.Detail)
+			err := scan(&r.ID, &when, &r.Source, &r.Class, &r.Status, &r.Address, &r.Domain, &r.Detail, &r.Plan)
 			r.At = at(when)
 			all = append(all, r)
 			return err

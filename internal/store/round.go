@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -14,6 +15,7 @@ type Ended struct {
 	Delivery announce.Delivery // everything but what should be is taken from it
 	Gone     bool              // the address was said not to exist
 	Status   string            // what was answered
+	Group    string            // whose fate the address shares
 }
 
 // Beginning is what became of the wish to begin a letter.
@@ -23,7 +25,7 @@ type Beginning int
 const (
 	Passed Beginning = iota // nothing is to be done about it now, or not by this worker
 	Begun                   // its call is on record as begun
-	Held                    // the account may not be called now
+	Held                    // the account may not be called now, or the mailing is held
 	Paced                   // the account's pace allows it a little later
 )
 
@@ -153,6 +155,10 @@ func (r *round) mayBegin(ctx context.Context, a *advance) (bool, *plan, error) {
 		}
 	}
 	p, err := r.plan(ctx, a.next.Plan)
+	if err == nil && p.held {
+		a.began = Held
+		return false, nil, nil
+	}
 	return err == nil, p, err
 }
 
@@ -222,14 +228,19 @@ func (r *round) endSlow(ctx context.Context, a *advance) error {
 	if !e.Gone {
 		return nil
 	}
-	return r.t.gone(ctx, l.Address, e.Status)
+	return r.t.gone(ctx, e)
 }
 
 // bounceAfter is how long an address must be said not to exist before it is believed.
 const bounceAfter = 24 * time.Hour
 
 // gone notes that an address was said not to exist. Said again a day later, the address has bounced for good.
-func (t *tx) gone(ctx context.Context, address int64, status string) error {
+func (t *tx) gone(ctx context.Context, e *Ended) error {
+	address, status := e.Letter.Address, e.Status
+	if _, err := t.exec(ctx, `INSERT INTO reports (id, at, source, class, status, address, domain, detail, plan) VALUES (?, ?, ?, 'hard', ?, ?, ?, '', ?) ON CONFLICT DO NOTHING`,
+		e.Letter.ID+"-"+strconv.FormatInt(us(e.Letter.Began), 36), us(t.now), byDelivery, clean(status), address, clean(e.Group), e.Letter.Plan); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, `UPDATE addresses SET hard_at = ? WHERE id = ? AND hard_at = 0`, us(t.now), address); err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	Clock   func() time.Time // nil: the system's; Postgres: corrected to the server's
 	Log     *slog.Logger     // nil: silent
 	Keep    time.Duration    // how long the record knows to whom a letter went, see Prune; 0: for ever
+
+	Canary     float64       // share of a mailing to more than 1,000 people that goes at once; 0: all of it
+	CanaryWait time.Duration // before the rest goes
 }
 
 const defaultMinFree = 64 << 20

@@ -56,7 +56,8 @@ type Entry struct {
 type Counts struct {
 	Planned int
 	By      map[announce.State]int
-	Done    bool // nobody will be added any more
+	Done    bool      // nobody will be added any more
+	Rest    time.Time // when those are written to on whom it is not tried out; zero: at once
 }
 
 // Job is work due on one account for one announcement.
@@ -102,7 +103,7 @@ type Token struct {
 }
 
 // Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
-// settled, skipped, planned, paused, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
+// settled, skipped, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
 // subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what),
 // suppression-lifted, topic, topic-removed.
 type Event struct {

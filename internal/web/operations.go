@@ -90,6 +90,15 @@ func (s *server) operations() {
 		}
 		return nil, nil
 	})
+	letGo := op("POST", "/v1/announcements/{id}/resume", "resumeAnnouncement", ScopeAnnounce, "Let a mailing that was held go on", 404, 422)
+	letGo.DefaultStatus = http.StatusNoContent
+	letGo.Description = "A mailing is held when too many of its addresses do not exist, or too many people called it spam: people[].held says which. What was heard so far does not count any more afterwards."
+	huma.Register(s.api, letGo, func(ctx context.Context, in *ByID) (*struct{}, error) {
+		if err := s.Service.ResumeAnnouncement(ctx, in.ID, actorOf(ctx).Name); err != nil {
+			return nil, s.fail(err)
+		}
+		return nil, nil
+	})
 	s.tokens()
 	s.subscribers()
 	s.topics()

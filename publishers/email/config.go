@@ -43,6 +43,7 @@ type Config struct {
 
 	Connections   int           `env:"CONNECTIONS" envDefault:"4" doc:"Most connections at once."`
 	PerConnection int           `env:"PER_CONNECTION" envDefault:"100" doc:"Mails per connection before a fresh one."`
+	DomainPace    string        `env:"DOMAIN_PACE" doc:"Most mails per second to the addresses of a domain: gmail.com=20,outlook.com=5. Mail to other domains does not wait for them."`
 	Timeout       time.Duration `env:"TIMEOUT" envDefault:"60s" doc:"How long to wait for each answer of the server."`
 	TimeoutFinal  time.Duration `env:"TIMEOUT_FINAL" envDefault:"10m" doc:"How long to wait for the answer to a whole mail. Giving up early makes doubles."`
 }
@@ -70,6 +71,7 @@ type settings struct {
 
 	connections, perConnection int
 	timeout, final             time.Duration
+	paces                      map[string]time.Duration // between two mails to a domain
 }
 
 // server is where mail goes, and how one gets in.
@@ -191,6 +193,9 @@ func (c Config) read(site announce.Site) (settings, error) {
 	}
 	if s.perConnection < 1 {
 		wrong("PER_CONNECTION", "must be at least 1")
+	}
+	if s.paces, err = domainPaces(c.DomainPace); err != nil {
+		wrong("DOMAIN_PACE", "%v", err)
 	}
 	if s.timeout <= 0 {
 		wrong("TIMEOUT", "must be longer than nothing, such as 60s")

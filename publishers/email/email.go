@@ -50,7 +50,10 @@ func (m *mailer) Name() string { return "email" }
 
 // Limits of mail. A lost mail may be repeated once: its Message-ID and Date are the same, and most mailboxes drop the copy.
 func (m *mailer) Limits() announce.Limits {
-	return announce.Limits{Links: true, HTML: true, Images: 8, Picture: announce.PictureLimits{Bytes: 500_000, Side: 1200}, Personal: true, Again: 1, Concurrent: m.connections, Patience: 5*m.timeout + m.final}
+	return announce.Limits{
+		Links: true, HTML: true, Images: 8, Picture: announce.PictureLimits{Bytes: 500_000, Side: 1200}, Personal: true, Again: 1, Concurrent: m.connections, Patience: 5*m.timeout + m.final,
+		Group: domainOf, GroupPace: m.domainPace,
+	}
 }
 
 // Publish sends one mail to m.To. It is complete before the first byte leaves; the receipt's ID is its Message-ID.

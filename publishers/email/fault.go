@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -149,6 +150,15 @@ func (r *relay) explain(f failure) *announce.Error {
 	return e
 }
 
+var slowly = regexp.MustCompile(`(?i)\b(rate|rates|throttl\w*|too (many|much|fast|quickly)|limit\w*)\b`)
+
+// limited reports whether a temporary refusal of a mail speaks of how much the recipient's provider takes: 4.7.28 of Gmail,
+// 4.7.500 to 4.7.699 of Outlook.com, or 4.7 (RFC 3463: policy) with words to that effect. Greylisting, which is of one
+// recipient, does not.
+func limited(subject, detail int, text string) bool {
+	return subject == 7 && (detail == 28 || detail >= 500 && detail <= 699 || slowly.MatchString(text))
+}
+
 // refusal is what a clear no of the server means.
 func (r *relay) refusal(f failure) *announce.Error {
 	class, subject, detail := enhanced(f.text)
@@ -165,6 +175,10 @@ func (r *relay) refusal(f failure) *announce.Error {
 		if class == 4 && subject == 7 && (f.code == 421 || f.phase < recipient && f.phase != authenticating && f.phase != securing) {
 			e.Outcome, e.RetryAfter = announce.RateLimited, busy
 			e.Fault = r.host + " asks to send more slowly." + said
+		}
+		if class == 4 && f.phase >= recipient && (f.code == 421 && subject == 7 || limited(subject, detail, f.text)) {
+			e.Outcome, e.RetryAfter, e.Group = announce.RateLimited, busy, true
+			e.Fault = r.host + " asks to send more slowly to this domain." + said
 		}
 		return e
 	}

@@ -40,6 +40,7 @@ type want struct {
 	outcome    announce.Outcome
 	stop, gone bool
 	wait       time.Duration
+	group      bool
 	mails      int // that the server holds after the failed call
 }
 
@@ -49,6 +50,7 @@ var (
 	stops     = want{outcome: announce.Permanent, stop: true}
 	gone      = want{outcome: announce.Permanent, gone: true}
 	slower    = want{outcome: announce.RateLimited, wait: busy}
+	there     = want{outcome: announce.RateLimited, wait: busy, group: true} // slower, to this domain
 	ambiguous = want{outcome: announce.Ambiguous}
 	doubled   = want{outcome: announce.Ambiguous, mails: 1}
 )
@@ -87,7 +89,10 @@ func TestPhases(t *testing.T) {
 		{emailtest.MAIL, refuse("553 not your address"), stops},
 		{emailtest.MAIL, refuse("530 5.7.0 log in first"), stops},
 		{emailtest.MAIL, refuse("552 5.3.4 too big"), permanent},
-		{emailtest.RCPT, refuse("421 4.7.0 slow down"), slower},
+		{emailtest.RCPT, refuse("421 4.7.0 slow down"), there},
+		{emailtest.RCPT, refuse("451 4.7.650 you have been temporarily blocked"), there},
+		{emailtest.RCPT, refuse("450 4.7.1 rate limit of your domain"), there},
+		{emailtest.RCPT, refuse("450 4.2.1 the mailbox gets mail too quickly"), temporary},
 		{emailtest.RCPT, refuse("450 4.2.0 greylisted"), temporary},
 		{emailtest.RCPT, refuse("451 4.7.1 greylisted"), temporary},
 		{emailtest.RCPT, refuse("452 4.2.2 mailbox full"), temporary},
@@ -105,7 +110,8 @@ func TestPhases(t *testing.T) {
 		{emailtest.Body, refuse("451 4.3.0 disk full"), temporary},
 		{emailtest.Body, refuse("552 5.3.4 too big"), permanent},
 		{emailtest.Dot, refuse("421 4.3.2 closing"), temporary},
-		{emailtest.Dot, refuse("421 4.7.28 unusual rate"), slower},
+		{emailtest.Dot, refuse("421 4.7.28 unusual rate"), there},
+		{emailtest.Dot, refuse("451 4.7.28 unusual amount of mail"), there},
 		{emailtest.Dot, refuse("451 4.7.1 greylisted"), temporary},
 		{emailtest.Dot, refuse("452 4.3.1 disk full"), temporary},
 		{emailtest.Dot, refuse("550 5.1.1 no such user"), gone},
@@ -176,7 +182,7 @@ func (w want) check(t *testing.T, err error) {
 	if !errors.As(err, &e) {
 		t.Fatalf("want an *announce.Error, got %T %v", err, err)
 	}
-	if got := (want{e.Outcome, e.Stop, e.Gone, e.RetryAfter, w.mails}); got != w {
+	if got := (want{e.Outcome, e.Stop, e.Gone, e.RetryAfter, e.Group, w.mails}); got != w {
 		t.Errorf("got %+v, want %+v: %v", got, w, err)
 	}
 	if e.Fault == "" || len(e.Status) > 60 {

@@ -52,7 +52,7 @@ func (r *relay) carry(ctx context.Context, from, to string, mail []byte) (fault 
 			continue
 		}
 		fault = r.explain(*f)
-		return fault, fault.Outcome == announce.RateLimited
+		return fault, fault.Outcome == announce.RateLimited && !fault.Group
 	}
 }
 

@@ -152,6 +152,12 @@ func (c *Client) Resume(ctx context.Context, channel string) error {
 	return err
 }
 
+// ResumeAnnouncement lets a mailing that was held go on.
+func (c *Client) ResumeAnnouncement(ctx context.Context, id announce.ID) error {
+	_, err := c.do(ctx, "POST", "/v1/announcements/"+url.PathEscape(string(id))+"/resume", nil, nil, nil)
+	return err
+}
+
 // CreateToken makes a token; its secret is in the answer and nowhere else.
 func (c *Client) CreateToken(ctx context.Context, name string, scopes []string) (t web.NewToken, err error) {
 	_, err = c.do(ctx, "POST", "/v1/tokens", nil, map[string]any{"name": name, "scopes": scopes}, &t)

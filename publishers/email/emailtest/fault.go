@@ -69,6 +69,13 @@ func (p *Platform) Left() int {
 	return len(p.faults)
 }
 
+// Heal takes back the faults that were not played yet.
+func (p *Platform) Heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = nil
+}
+
 // take removes the fault that is due.
 func (p *Platform) take(at Phase, to string) (Fault, bool) {
 	p.mu.Lock()

@@ -92,7 +92,9 @@ CREATE TABLE reports (
 	status  TEXT   NOT NULL,
 	address BIGINT NOT NULL, -- of addresses
 	domain  TEXT   NOT NULL,
-	detail  TEXT   NOT NULL
+	detail  TEXT   NOT NULL,
+	plan    BIGINT NOT NULL DEFAULT 0 -- whose letter it is about; 0: not known
 );
+CREATE INDEX reports_plan ON reports (plan) WHERE plan > 0;
 CREATE INDEX reports_at ON reports (at);
 CREATE INDEX reports_address ON reports (address);

@@ -20,6 +20,17 @@ CREATE TABLE accounts (
 	fault        TEXT    NOT NULL DEFAULT ''
 );
 
+-- A group of addresses that an account does not write to for a while, such as a mail domain.
+CREATE TABLE pauses (
+	account TEXT   NOT NULL,
+	grp     TEXT   NOT NULL,
+	until   INTEGER NOT NULL, -- kept for a day after
+	since   INTEGER NOT NULL, -- what its addresses were refused for since then was the group's fault; 0: it only asks to go slowly
+	doubted INTEGER NOT NULL, -- when that was found first
+	why     TEXT   NOT NULL,
+	PRIMARY KEY (account, grp)
+) WITHOUT ROWID;
+
 CREATE TABLE blobs (
 	hash TEXT PRIMARY KEY NOT NULL,
 	data BLOB NOT NULL
@@ -99,10 +110,19 @@ CREATE TABLE plans (
 	turn_fault   TEXT   NOT NULL DEFAULT '',
 	turn_first   INTEGER NOT NULL DEFAULT 0,
 	turn_next    INTEGER NOT NULL DEFAULT 0,
-	turn_at      INTEGER NOT NULL DEFAULT 0
+	turn_at      INTEGER NOT NULL DEFAULT 0,
+	held_at      INTEGER NOT NULL DEFAULT 0, -- nothing begins since then, until a person says so
+	held         TEXT   NOT NULL DEFAULT '', -- why: bounces, complaints
+	held_bad     INTEGER NOT NULL DEFAULT 0, -- so many of them
+	held_of      INTEGER NOT NULL DEFAULT 0, -- of so many
+	judged_at    INTEGER NOT NULL DEFAULT 0, -- what was heard before does not count
+	judged_from  INTEGER NOT NULL DEFAULT 0, -- so many answers had come by then
+	canary       INTEGER NOT NULL DEFAULT 0, -- whoever comes after this address is written to from canary_until on; 0: everybody at once
+	canary_until INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX plans_announcement ON plans (announcement, account);
 CREATE INDEX plans_open ON plans (account, next) WHERE open = 1;
+CREATE INDEX plans_held ON plans (held_at) WHERE held_at > 0;
 
 -- A letter is what one address gets by a plan. Who works on it: whoever leased it. What is still to be done for a letter
 -- is found in one of three ways, each of which another letter cannot be found in: it lies behind plans.leased; it is
