@@ -39,6 +39,7 @@ type app struct {
 	people  *people.Service
 	links   *people.Links
 	intake  *bounce.Intake
+	chats   *chats // nil: nobody is written to over Telegram
 	handler http.Handler
 
 	stopping chan struct{} // closed when the server stops
@@ -112,6 +113,11 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.people = people.New(people.Options{
 		Store: a.store, Links: a.links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Log: log, HourlyLetters: c.Confirmations,
 	})
+	var telegram func(people.Bearer) string
+	if a.chats = chatsOf(accounts); a.chats != nil {
+		a.chats.people, a.chats.links, a.chats.log = a.people, a.links, log
+		telegram = a.chats.link
+	}
 	var bounced func(context.Context, io.Reader, []string) error
 	if options.Returns != nil {
 		bounced = a.bounced
@@ -119,7 +125,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.handler = web.Handler(web.Options{
 		Service: a.service, People: a.people, Store: a.store, Site: c.site(), Links: a.links, Metrics: metrics, Version: version(), Log: log,
 		Feeds: feeds, Ready: a.ready, Stopping: a.stopping, Proxies: c.Proxies, PushKey: push.Key, ServiceWorker: push.Worker, PushAddress: push.Address,
-		Bounces: a.intake.Webhooks(a.heard, log), Bounced: bounced,
+		Bounces: a.intake.Webhooks(a.heard, log), Bounced: bounced, Telegram: telegram,
 	})
 	return a, nil
 }

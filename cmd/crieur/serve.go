@@ -53,6 +53,9 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.service.Run(ctx) })
 	g.Go(func() error { return a.people.Run(ctx) })
+	if a.chats != nil {
+		g.Go(func() error { return a.chats.run(ctx) })
+	}
 	g.Go(func() error { return a.intake.Run(ctx, a.heard, a.log) })
 	g.Go(func() error { return served(public.Serve(listener)) })
 	g.Go(func() error { return served(local.Serve(socket)) })

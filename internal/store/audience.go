@@ -39,7 +39,8 @@ func (who audience) where(ctx context.Context, c conn, now time.Time) (string, [
 	if who.only > 0 {
 		standing := `standing = 'active'`
 		if who.kind == announce.KindConfirm {
-			standing = `standing IN ('pending', 'active', 'unsubscribed', 'bounced')` // whether they asked is read when it begins
+			standing = `(standing = 'active' OR standing NOT IN ('complained', 'erased') AND
+				(SELECT act FROM consents c WHERE c.address = addresses.id AND act <> 'changed' ORDER BY at DESC LIMIT 1) = 'asked')`
 		}
 		return `id = ? AND channel = ? AND ` + standing, []any{who.only, who.channel}, nil
 	}

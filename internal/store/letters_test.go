@@ -93,6 +93,11 @@ func TestAudience(t *testing.T) {
 					VALUES (?, 'email', ?, ?, '', ?, ?, ?, ?, ?, 1, 1)`, i+1, m.name, m.name, m.language, m.standing, paused, m.frequency, m.everything); err != nil {
 					return err
 				}
+				if m.standing == "pending" {
+					if err := x.agree(ctx, int64(i+1), Deed{Act: Asked, How: "form"}); err != nil {
+						return err
+					}
+				}
 				for _, topic := range m.topics {
 					if _, err := x.exec(ctx, `INSERT INTO subscriptions (address, topic) VALUES (?, ?)`, i+1, topic); err != nil {
 						return err

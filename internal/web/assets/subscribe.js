@@ -28,6 +28,7 @@ if (push && 'serviceWorker' in navigator && 'PushManager' in window && 'Notifica
   const button = push.querySelector('button')
   const said = push.querySelector('[role=status]')
   push.hidden = false
+  push.closest('section').hidden = false
   button.addEventListener('click', async () => {
     button.disabled = true
     said.textContent = push.dataset.working
