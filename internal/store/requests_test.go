@@ -290,3 +290,36 @@ func TestReports(t *testing.T) {
 		}
 	})
 }
+
+// Whoever left, was asked for again by a stranger, and unsubscribes once more gets no letter that asks, and none confirms.
+func TestUnsubscribingAgain(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		_, err := enlist(ctx, db, []Address{mail("ada@example.org")})
+		must(t, err)
+		ada, err := db.AddressOf(ctx, "email", "ada@example.org")
+		must(t, err)
+		_, err = leave(ctx, db, ada.ID)
+		must(t, err)
+		for i, end := range []func() error{
+			func() error { _, err := leave(ctx, db, ada.ID); return err },
+			func() error { return db.Suppress(ctx, "email", "ada@example.org", "by-hand", Deed{}) },
+		} {
+			p.clock.forward(25 * time.Hour)
+			if _, got, err := db.Ask(ctx, Joining{Address: mail("ada@example.org"), Deed: Deed{Network: network(i)}, Most: most}); got != Owed || err != nil {
+				t.Fatal(got, err)
+			}
+			must(t, end())
+			if owing, err := db.Owing(ctx, 10); err != nil || len(owing) != 0 {
+				t.Errorf("%+v %v", owing, err)
+			}
+			_, err = db.Confirm(ctx, ada.ID, Deed{How: "page"})
+			want(t, err, ErrNotFound)
+		}
+		proof, err := db.Consents(ctx, ada.ID)
+		if n := len(proof); err != nil || n != 6 || proof[n-1].Act != Unsubscribe || proof[n-2].Act != Asked {
+			t.Errorf("%+v %v", proof, err)
+		}
+	})
+}
