@@ -294,6 +294,8 @@ func TestErase(t *testing.T) {
 		for _, a := range found {
 			must(t, db.EraseAddress(ctx, a.ID, Deed{How: "page", Network: netip.MustParsePrefix("192.0.2.0/24")}))
 			want(t, db.EraseAddress(ctx, a.ID, Deed{How: "page"}), ErrNotFound)
+			_, err := db.Hear(ctx, Report{ID: fmt.Sprint("late", a.ID), Source: "dsn", Class: Hard, Status: "5.1.1", Address: a.ID, Domain: "quokka.example", Detail: "no <" + a.Address + ">"}, Patience{})
+			must(t, err)
 			proof, err := db.Consents(ctx, a.ID)
 			if err != nil || len(proof) != 1 || proof[0].Act != WasErased {
 				t.Errorf("%+v %v", proof, err)
