@@ -284,7 +284,7 @@ func TestErase(t *testing.T) {
 			must(t, err)
 			_, err = db.Hear(ctx, Report{ID: fmt.Sprint("r", i), Source: "dsn", Class: Soft, Status: "4.2.2", Address: a.ID, Domain: "quokka.example", Detail: "<" + a.Address + "> is full"}, Patience{time.Hour, 5, time.Hour})
 			must(t, err)
-			export, err := db.Export(ctx, a.ID)
+			export, err := db.Export(ctx, []Address{a})
 			var tables map[string][]map[string]any
 			if err = errors.Join(err, json.Unmarshal(export, &tables)); err != nil || tables["addresses"][0]["address"] != a.Address ||
 				len(tables["consents"]) != 2 || len(tables["subscriptions"]) != 1 || len(tables["reports"]) != 1 || len(tables["letters"]) != 1 {

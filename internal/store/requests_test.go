@@ -29,7 +29,7 @@ func TestAskAndConfirm(t *testing.T) {
 		if err != nil || ada.Standing != Pending {
 			t.Fatalf("%+v %v", ada, err)
 		}
-		owing, err := db.Owing(ctx, 10)
+		owing, err := db.Owing(ctx, Owing{}, 10)
 		if err != nil || len(owing) != 1 || owing[0].Letter != OwesConfirm || owing[0].Address.ID != ada.ID {
 			t.Fatalf("%+v %v", owing, err)
 		}
@@ -44,7 +44,7 @@ func TestAskAndConfirm(t *testing.T) {
 		if err != nil || len(proof) != 2 || proof[0].Act != Asked || proof[1].Act != Confirmed || proof[1].Words != "I want it" {
 			t.Fatalf("%+v %v", proof, err)
 		}
-		if owing, err = db.Owing(ctx, 10); err != nil || len(owing) != 1 || owing[0].Letter != OwesWelcome {
+		if owing, err = db.Owing(ctx, Owing{}, 10); err != nil || len(owing) != 1 || owing[0].Letter != OwesWelcome {
 			t.Fatalf("%+v %v", owing, err)
 		}
 		// After leaving, an old link confirms nothing; a new request does.
@@ -97,7 +97,7 @@ func TestAskingForOthers(t *testing.T) {
 		if after, err := db.Address(ctx, before.ID); err != nil || after.Name != "Ada" || after.Language != "fr" || after.Standing != Active {
 			t.Errorf("%+v %v", after, err)
 		}
-		if owing, err := db.Owing(ctx, 10); err != nil || len(owing) != 1 || owing[0].Address.Address != "new@example.org" {
+		if owing, err := db.Owing(ctx, Owing{}, 10); err != nil || len(owing) != 1 || owing[0].Address.Address != "new@example.org" {
 			t.Errorf("%+v %v", owing, err)
 		}
 	})
@@ -311,7 +311,7 @@ func TestUnsubscribingAgain(t *testing.T) {
 				t.Fatal(got, err)
 			}
 			must(t, end())
-			if owing, err := db.Owing(ctx, 10); err != nil || len(owing) != 0 {
+			if owing, err := db.Owing(ctx, Owing{}, 10); err != nil || len(owing) != 0 {
 				t.Errorf("%+v %v", owing, err)
 			}
 			_, err = db.Confirm(ctx, ada.ID, Deed{How: "page"})
