@@ -141,7 +141,7 @@ func (p *replays) end(name string, did bool) {
 	}
 }
 
-// fresh reports whether t is within five minutes of now, before or after.
+// fresh reports whether t is at most most before now, and at most five minutes after.
 func fresh(t, now time.Time, most time.Duration) bool {
 	return !t.Before(now.Add(-most)) && !t.After(now.Add(oldest))
 }

@@ -63,7 +63,7 @@ func (s *Service) Renew(ctx context.Context, endpoint, address string, network n
 	a, old := all[0], all[0].ID
 	a.Address = address
 	return s.ask(ctx, store.Joining{
-		Address: a, InPlace: old, NoLetter: true, Most: s.limits(),
+		Address: a, InPlace: old, NoLetter: true, Renewal: true, Most: s.limits(),
 		Deed: store.Deed{How: "browser", Basis: "express", Language: a.Language, Network: network, Detail: "the browser renewed its subscription"},
 	})
 }

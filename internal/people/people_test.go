@@ -331,10 +331,22 @@ func TestMovingAndForgetting(t *testing.T) {
 	if err := d.Start(ctx, "4711", "Ada", "fr", ""); err != nil { // and back
 		t.Fatal(err)
 	}
-	export, err := d.Export(ctx, b)
-	var tables map[string][]map[string]any
-	if err = errors.Join(err, json.Unmarshal(export, &tables)); err != nil || len(tables["addresses"]) != 3 {
-		t.Fatalf("%s %v", export, err)
+	// The address that was moved away from may be somebody else's: its links speak for it alone.
+	for holder, addresses := range map[int64]int{b.Address: 1, chat.ID: 3} {
+		export, err := d.Export(ctx, Bearer{Address: holder})
+		var tables map[string][]map[string]any
+		if err = errors.Join(err, json.Unmarshal(export, &tables)); err != nil || len(tables["addresses"]) != addresses {
+			t.Fatalf("%s %v", export, err)
+		}
+	}
+	if p, err := d.Profile(ctx, b); err != nil || len(p.Others) != 0 {
+		t.Fatalf("%+v %v", p.Others, err)
+	}
+	if err := d.Erase(ctx, moved, "page"); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := d.db.Address(ctx, chat.ID); err != nil || a.Standing != store.Active {
+		t.Fatalf("%+v %v", a, err)
 	}
 	if err := d.Erase(ctx, Bearer{Address: chat.ID}, "page"); err != nil {
 		t.Fatal(err)
@@ -384,6 +396,85 @@ func TestHeard(t *testing.T) {
 		if d.Heard(ctx, bad) == nil {
 			t.Errorf("%+v", bad)
 		}
+	}
+}
+
+// One letter that cannot be written holds back none of the others.
+func TestALetterThatCannotBeWritten(t *testing.T) {
+	var broken int64
+	var wrote []int64
+	d := newDesk(t, func(o *Options) {
+		o.Write = func(_ context.Context, l Letter) error {
+			if l.Address == broken {
+				return errors.New("cannot be rendered")
+			}
+			wrote = append(wrote, l.Address)
+			return nil
+		}
+	})
+	const people = 250 // more than are looked at once
+	for i := range people {
+		if err := d.Join(t.Context(), asks(fmt.Sprintf("p%d@example.org", i), i)); err != nil {
+			t.Fatal(err)
+		}
+		d.forward(time.Second)
+	}
+	broken = d.of(t, "p0@example.org").ID
+	for range 2 {
+		if err := d.Send(t.Context()); err == nil {
+			t.Error("nobody is told")
+		}
+		if len(wrote) != people-1 {
+			t.Fatalf("%d letters were written", len(wrote))
+		}
+	}
+	broken = 0
+	if err := d.Send(t.Context()); err != nil || len(wrote) != people {
+		t.Errorf("%d letters, %v", len(wrote), err)
+	}
+}
+
+// Whoever agreed elsewhere before they were removed is asked now, and can confirm.
+func TestAskingThoseWhoAgreedElsewhere(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	all := []store.Address{{Channel: "email", Address: "ada@example.org"}}
+	if _, err := d.Add(ctx, all, store.Deed{Act: store.Added, How: "sheet"}, false); err != nil {
+		t.Fatal(err)
+	}
+	id := d.of(t, "ada@example.org").ID
+	if removed, err := d.db.RemoveAddress(ctx, id, store.Deed{How: "cli"}); !removed || err != nil {
+		t.Fatal(removed, err)
+	}
+	if _, err := d.Add(ctx, all, store.Deed{Act: store.Added, How: "sheet", At: d.clock().AddDate(0, -1, 0)}, true); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := d.Confirm(ctx, d.links.Token(Confirm, Bearer{Address: id}, d.clock()), "page", netip.Prefix{}); err != nil || p.Standing != store.Active {
+		t.Errorf("%s %v", p.Standing, err)
+	}
+}
+
+// A browser that renewed its subscription by itself is not welcomed again.
+func TestRenewing(t *testing.T) {
+	d := newDesk(t, func(o *Options) { o.Channels = append(o.Channels, "webpush") })
+	ctx := t.Context()
+	before, after := `{"endpoint":"https://push.example.org/1","keys":{}}`, `{"endpoint":"https://push.example.org/2","keys":{}}`
+	r := asks(before, 1)
+	r.Channel = "webpush"
+	if err := d.Browser(ctx, r, Bearer{}); err != nil {
+		t.Fatal(err)
+	}
+	if all := d.sent(t); len(all) != 1 || all[0].Kind != announce.KindWelcome {
+		t.Fatalf("%+v", all)
+	}
+	if err := d.Renew(ctx, "https://push.example.org/1", after, asks("", 2).Network); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := d.db.AddressOf(ctx, "webpush", after); err != nil || a.Standing != store.Active {
+		t.Fatalf("%+v %v", a, err)
+	}
+	if all := d.sent(t); len(all) != 1 {
+		t.Errorf("%+v", all[1:])
 	}
 }
 

@@ -93,7 +93,7 @@ func (s *Service) Profile(ctx context.Context, b Bearer) (Profile, error) {
 	if p.Offers, err = s.offers(ctx, a.Language, a.Topics); err != nil {
 		return Profile{}, err
 	}
-	others, err := s.Store.AddressesOf(ctx, a.Person)
+	others, err := s.decides(ctx, a)
 	if err != nil {
 		return Profile{}, err
 	}
@@ -112,6 +112,15 @@ func (s *Service) known(ctx context.Context, b Bearer) (store.Address, error) {
 		err = store.ErrNotFound
 	}
 	return a, gone(err)
+}
+
+// decides lists the addresses about which whoever reads a decides: all of the person. Of one that was replaced or taken off
+// itself alone, for nobody knows that whoever has the new one wanted to share it: a stranger can ask to move to any address.
+func (s *Service) decides(ctx context.Context, a store.Address) ([]store.Address, error) {
+	if a.Standing == store.Removed {
+		return []store.Address{a}, nil
+	}
+	return s.Store.AddressesOf(ctx, a.Person)
 }
 
 // gone makes what is not there a link that is not ours.
@@ -221,31 +230,51 @@ func (s *Service) label(t store.Topic, l announce.Language) string {
 }
 
 // Export is everything that the record knows of the person, as JSON: a key for each table (GDPR art. 15 and 20, Quebec's
-// P-39.1 section 27).
+// P-39.1 section 27). By the link of an address that was replaced: all that is known of that address.
 func (s *Service) Export(ctx context.Context, b Bearer) ([]byte, error) {
 	a, err := s.known(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	return s.Store.Export(ctx, a.Person)
+	all, err := s.decides(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Export(ctx, all)
 }
 
 // Erase forgets the person: every address of theirs, and all that hangs on it. A keyed hash of each stays, so that they
-// are never written to again, even if an old list is imported.
+// are never written to again, even if an old list is imported. By the link of an address that was replaced: that address.
 func (s *Service) Erase(ctx context.Context, b Bearer, how string) error {
 	a, err := s.known(ctx, b)
 	if err != nil {
 		return err
 	}
-	all, err := s.Store.AddressesOf(ctx, a.Person)
+	all, err := s.decides(ctx, a)
 	if err != nil {
 		return err
 	}
+	return s.erase(ctx, all, how)
+}
+
+// Forget is Erase by an organiser, of all addresses of a person. ErrNotFound of the store: there is none.
+func (s *Service) Forget(ctx context.Context, person int64, who string) error {
+	all, err := s.Store.AddressesOf(ctx, person)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(a store.Address) bool { return a.Standing != store.Erased }) {
+		return store.ErrNotFound
+	}
+	return s.erase(ctx, all, who)
+}
+
+func (s *Service) erase(ctx context.Context, all []store.Address, how string) error {
 	for _, o := range all {
 		if o.Standing == store.Erased {
 			continue
 		}
-		if err := s.Store.EraseAddress(ctx, o.ID, store.Deed{How: how}); err != nil {
+		if err := ignoreMissing(s.Store.EraseAddress(ctx, o.ID, store.Deed{How: how})); err != nil { // missing: just erased
 			return err
 		}
 	}
@@ -297,7 +326,7 @@ func (s *Service) Add(ctx context.Context, all []store.Address, d store.Deed, co
 		d.Basis = "express"
 	}
 	if confirm {
-		d.Act, d.Basis = store.Asked, ""
+		d.Act, d.Basis, d.At = store.Asked, "", time.Time{} // asking happens now, whenever they agreed elsewhere
 	}
 	n, err := s.Store.AddAddresses(ctx, all, d)
 	if confirm {

@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,16 +36,20 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Send puts every letter that is owed on record. It may be cut and repeated, by several servers at once: each is one letter.
+// One that cannot be written holds back none of the others and stays owed; the error is that of the first.
 func (s *Service) Send(ctx context.Context) error {
+	var last store.Owing
+	var first error
 	for {
-		some, err := s.Store.Owing(ctx, 100)
+		some, err := s.Store.Owing(ctx, last, 100)
 		if err != nil || len(some) == 0 {
-			return err
+			return errors.Join(first, err)
 		}
 		for _, o := range some {
-			if err := s.write(ctx, o); err != nil {
-				return fmt.Errorf("letter %s to address %d: %w", o.Letter, o.Address.ID, err)
+			if err := s.write(ctx, o); err != nil && first == nil {
+				first = fmt.Errorf("letter %s to address %d: %w", o.Letter, o.Address.ID, err)
 			}
+			last = o
 		}
 	}
 }

@@ -284,7 +284,7 @@ func TestErase(t *testing.T) {
 			must(t, err)
 			_, err = db.Hear(ctx, Report{ID: fmt.Sprint("r", i), Source: "dsn", Class: Soft, Status: "4.2.2", Address: a.ID, Domain: "quokka.example", Detail: "<" + a.Address + "> is full"}, Patience{time.Hour, 5, time.Hour})
 			must(t, err)
-			export, err := db.Export(ctx, a.ID)
+			export, err := db.Export(ctx, []Address{a})
 			var tables map[string][]map[string]any
 			if err = errors.Join(err, json.Unmarshal(export, &tables)); err != nil || tables["addresses"][0]["address"] != a.Address ||
 				len(tables["consents"]) != 2 || len(tables["subscriptions"]) != 1 || len(tables["reports"]) != 1 || len(tables["letters"]) != 1 {
@@ -294,6 +294,8 @@ func TestErase(t *testing.T) {
 		for _, a := range found {
 			must(t, db.EraseAddress(ctx, a.ID, Deed{How: "page", Network: netip.MustParsePrefix("192.0.2.0/24")}))
 			want(t, db.EraseAddress(ctx, a.ID, Deed{How: "page"}), ErrNotFound)
+			_, err := db.Hear(ctx, Report{ID: fmt.Sprint("late", a.ID), Source: "dsn", Class: Hard, Status: "5.1.1", Address: a.ID, Domain: "quokka.example", Detail: "no <" + a.Address + ">"}, Patience{})
+			must(t, err)
 			proof, err := db.Consents(ctx, a.ID)
 			if err != nil || len(proof) != 1 || proof[0].Act != WasErased {
 				t.Errorf("%+v %v", proof, err)

@@ -212,8 +212,21 @@ func (t *tx) leave(ctx context.Context, id int64, standing Standing, d Deed) (kn
 		t.tell(id, d)
 		return true, t.agree(ctx, id, d)
 	}
-	var one int
-	return t.one(ctx, `SELECT 1 FROM addresses WHERE id = ? AND standing <> 'erased'`, []any{id}, &one)
+	var now Standing
+	known, err = t.one(ctx, `SELECT standing FROM addresses WHERE id = ? AND standing <> 'erased'`+t.lock("FOR UPDATE"), []any{id}, &now)
+	if err != nil || now != Unsubscribed && now != Bounced {
+		return known, err
+	}
+	last, err := t.lastWord(ctx, id)
+	if err != nil || last != Asked {
+		return known, err
+	}
+	// Somebody asked for this address again: no letter that asks it to confirm may begin any more, and none confirms.
+	if _, err := t.exec(ctx, `UPDATE addresses SET owed = '', updated_at = ? WHERE id = ?`, us(t.now), id); err != nil {
+		return known, err
+	}
+	t.tell(id, d)
+	return known, t.agree(ctx, id, d)
 }
 
 // Sweep is one change to many addresses.

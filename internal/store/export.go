@@ -19,18 +19,11 @@ func knows() []struct{ table, query string } {
 	}
 }
 
-// Export is everything on record of a person, as JSON: for each table its rows. Moments are RFC 3339; where there is none, null.
-func (db *DB) Export(ctx context.Context, person int64) ([]byte, error) {
+// Export is everything on record of some addresses, as JSON: for each table its rows. Moments are RFC 3339; where there is none, null.
+func (db *DB) Export(ctx context.Context, all []Address) ([]byte, error) {
 	key, err := db.Secret(ctx, concealed)
 	if err != nil {
 		return nil, err
-	}
-	all, err := db.AddressesOf(ctx, person)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, ErrNotFound
 	}
 	out := map[string][]map[string]any{"suppressions": {}, "requests": {}}
 	for _, k := range knows() {

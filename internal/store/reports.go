@@ -44,6 +44,15 @@ func (db *DB) Hear(ctx context.Context, r Report, p Patience) (fresh bool, err e
 		if r.At.IsZero() {
 			r.At = t.now
 		}
+		// Of whom nothing is known any more, nothing is kept: servers quote the address.
+		var one int
+		found, err := t.one(ctx, `SELECT 1 FROM addresses WHERE id = ? AND standing <> 'erased'`+t.lock("FOR UPDATE"), []any{r.Address}, &one)
+		if err != nil {
+			return err
+		}
+		if !found {
+			r.Domain, r.Detail = "", ""
+		}
 		n, err := t.exec(ctx, `INSERT INTO reports (id, at, source, class, status, address, domain, detail, plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			clean(r.ID), us(r.At), clean(r.Source), string(r.Class), clean(r.Status), r.Address, clean(r.Domain), clean(r.Detail), r.Plan)
 		if fresh = n > 0; err != nil || !fresh {

@@ -19,6 +19,7 @@ type Joining struct {
 	Deed     Deed    // its Act does not matter
 	Most     Limits
 	NoLetter bool // the person proved in another way that the address is theirs: they are active at once
+	Renewal  bool // with NoLetter: nothing is new to the person, so no letter welcomes them
 }
 
 // Limits bound how many letters strangers can cause.
@@ -102,7 +103,11 @@ func (t *tx) ask(ctx context.Context, key []byte, j Joining) (int64, Asking, err
 	}
 	if became == Owed && j.NoLetter {
 		j.Deed.Act = Confirmed
-		return id, became, t.confirm(ctx, id, j.Deed)
+		letter := OwesWelcome
+		if j.Renewal {
+			letter = ""
+		}
+		return id, became, t.confirm(ctx, id, j.Deed, letter)
 	}
 	j.Deed.Act = Asked
 	t.tell(id, j.Deed)
@@ -219,12 +224,13 @@ func (db *DB) Confirm(ctx context.Context, id int64, d Deed) (confirmed bool, er
 			return ErrNotFound
 		}
 		confirmed = true
-		return t.confirm(ctx, id, d)
+		return t.confirm(ctx, id, d, OwesWelcome)
 	})
 	return confirmed && err == nil, err
 }
 
-func (t *tx) confirm(ctx context.Context, id int64, d Deed) error {
+// confirm makes an address active, and owes it a letter ("": none).
+func (t *tx) confirm(ctx context.Context, id int64, d Deed, letter string) error {
 	// The words that were shown are those of the request.
 	if _, err := t.one(ctx, `SELECT w.text, c.language FROM consents c JOIN wordings w ON w.hash = c.wording WHERE c.address = ? AND c.act = 'asked'
 		ORDER BY c.at DESC LIMIT 1`, []any{id}, &d.Words, &d.Language); err != nil {
@@ -238,7 +244,7 @@ func (t *tx) confirm(ctx context.Context, id int64, d Deed) error {
 		person = old
 	}
 	if _, err := t.exec(ctx, `UPDATE addresses SET standing = 'active', person = CASE WHEN replaces > 0 THEN ? ELSE person END, replaces = 0, owed = ?, owed_at = ?, hard_at = 0, soft = 0, soft_at = 0, updated_at = ? WHERE id = ?`,
-		person, OwesWelcome, us(t.now), us(t.now), id); err != nil {
+		person, letter, us(t.now), us(t.now), id); err != nil {
 		return err
 	}
 	t.tell(id, d)
@@ -258,17 +264,19 @@ type Owing struct {
 	Since   time.Time
 }
 
-// Owing lists letters that are owed, the oldest first.
-func (db *DB) Owing(ctx context.Context, limit int) ([]Owing, error) {
+// Owing lists letters that are owed, the oldest first, beginning behind one (the zero value: with the first).
+func (db *DB) Owing(ctx context.Context, after Owing, limit int) ([]Owing, error) {
 	var all []Owing
-	err := db.read().each(ctx, `SELECT id, owed, owed_at FROM addresses WHERE owed <> '' ORDER BY owed_at LIMIT ?`, []any{limit}, func(scan func(...any) error) error {
-		var o Owing
-		var since int64
-		err := scan(&o.Address.ID, &o.Letter, &since)
-		o.Since = at(since)
-		all = append(all, o)
-		return err
-	})
+	since := us(after.Since)
+	err := db.read().each(ctx, `SELECT id, owed, owed_at FROM addresses WHERE owed <> '' AND owed_at >= ? AND (owed_at > ? OR id > ?) ORDER BY owed_at, id LIMIT ?`,
+		[]any{since, since, after.Address.ID, limit}, func(scan func(...any) error) error {
+			var o Owing
+			var since int64
+			err := scan(&o.Address.ID, &o.Letter, &since)
+			o.Since = at(since)
+			all = append(all, o)
+			return err
+		})
 	for i := range all {
 		if err == nil {
 			all[i].Address, err = db.read().address(ctx, `WHERE id = ?`, all[i].Address.ID)

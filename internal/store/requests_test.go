@@ -29,7 +29,7 @@ func TestAskAndConfirm(t *testing.T) {
 		if err != nil || ada.Standing != Pending {
 			t.Fatalf("%+v %v", ada, err)
 		}
-		owing, err := db.Owing(ctx, 10)
+		owing, err := db.Owing(ctx, Owing{}, 10)
 		if err != nil || len(owing) != 1 || owing[0].Letter != OwesConfirm || owing[0].Address.ID != ada.ID {
 			t.Fatalf("%+v %v", owing, err)
 		}
@@ -44,7 +44,7 @@ func TestAskAndConfirm(t *testing.T) {
 		if err != nil || len(proof) != 2 || proof[0].Act != Asked || proof[1].Act != Confirmed || proof[1].Words != "I want it" {
 			t.Fatalf("%+v %v", proof, err)
 		}
-		if owing, err = db.Owing(ctx, 10); err != nil || len(owing) != 1 || owing[0].Letter != OwesWelcome {
+		if owing, err = db.Owing(ctx, Owing{}, 10); err != nil || len(owing) != 1 || owing[0].Letter != OwesWelcome {
 			t.Fatalf("%+v %v", owing, err)
 		}
 		// After leaving, an old link confirms nothing; a new request does.
@@ -97,7 +97,7 @@ func TestAskingForOthers(t *testing.T) {
 		if after, err := db.Address(ctx, before.ID); err != nil || after.Name != "Ada" || after.Language != "fr" || after.Standing != Active {
 			t.Errorf("%+v %v", after, err)
 		}
-		if owing, err := db.Owing(ctx, 10); err != nil || len(owing) != 1 || owing[0].Address.Address != "new@example.org" {
+		if owing, err := db.Owing(ctx, Owing{}, 10); err != nil || len(owing) != 1 || owing[0].Address.Address != "new@example.org" {
 			t.Errorf("%+v %v", owing, err)
 		}
 	})
@@ -287,6 +287,39 @@ func TestReports(t *testing.T) {
 		}
 		if fresh, err := db.Hear(t.Context(), Report{ID: "2", Class: Hard, Address: 1 << 40}, patience); !fresh || err != nil {
 			t.Fatal(fresh, err)
+		}
+	})
+}
+
+// Whoever left, was asked for again by a stranger, and unsubscribes once more gets no letter that asks, and none confirms.
+func TestUnsubscribingAgain(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		_, err := enlist(ctx, db, []Address{mail("ada@example.org")})
+		must(t, err)
+		ada, err := db.AddressOf(ctx, "email", "ada@example.org")
+		must(t, err)
+		_, err = leave(ctx, db, ada.ID)
+		must(t, err)
+		for i, end := range []func() error{
+			func() error { _, err := leave(ctx, db, ada.ID); return err },
+			func() error { return db.Suppress(ctx, "email", "ada@example.org", "by-hand", Deed{}) },
+		} {
+			p.clock.forward(25 * time.Hour)
+			if _, got, err := db.Ask(ctx, Joining{Address: mail("ada@example.org"), Deed: Deed{Network: network(i)}, Most: most}); got != Owed || err != nil {
+				t.Fatal(got, err)
+			}
+			must(t, end())
+			if owing, err := db.Owing(ctx, Owing{}, 10); err != nil || len(owing) != 0 {
+				t.Errorf("%+v %v", owing, err)
+			}
+			_, err = db.Confirm(ctx, ada.ID, Deed{How: "page"})
+			want(t, err, ErrNotFound)
+		}
+		proof, err := db.Consents(ctx, ada.ID)
+		if n := len(proof); err != nil || n != 6 || proof[n-1].Act != Unsubscribe || proof[n-2].Act != Asked {
+			t.Errorf("%+v %v", proof, err)
 		}
 	})
 }

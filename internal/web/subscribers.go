@@ -211,18 +211,22 @@ func (s *server) subscribers() {
 			if err != nil {
 				return nil, s.fail(err)
 			}
-			all, err := s.People.Export(ctx, people.Bearer{Address: a.ID})
+			all, err := s.Store.AddressesOf(ctx, a.Person)
 			if err != nil {
 				return nil, s.fail(err)
 			}
-			return &body[json.RawMessage]{all}, nil
+			export, err := s.Store.Export(ctx, all)
+			if err != nil {
+				return nil, s.fail(err)
+			}
+			return &body[json.RawMessage]{export}, nil
 		})
 	erase := op("POST", "/v1/subscribers/{id}/erase", "eraseSubscriber", ScopeAdmin, "Forget a person for ever: all their addresses", 404)
 	erase.DefaultStatus = http.StatusNoContent
 	huma.Register(s.api, erase, func(ctx context.Context, in *named) (*struct{}, error) {
 		a, err := s.which(ctx, in.ID)
 		if err == nil {
-			err = s.People.Erase(ctx, people.Bearer{Address: a.ID}, actorOf(ctx).Name)
+			err = s.People.Forget(ctx, a.Person, actorOf(ctx).Name)
 		}
 		if err != nil {
 			return nil, s.fail(err)

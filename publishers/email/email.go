@@ -78,7 +78,7 @@ func (m *mailer) Publish(ctx context.Context, msg announce.Message) (announce.Re
 	from := m.envelope
 	if msg.ReturnPath != "" {
 		if from, err = mailbox(msg.ReturnPath); err != nil {
-			return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Field: "return_path", Fault: "The address for bounces is not one. Check CRIEUR_BOUNCE_DOMAIN."}
+			return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Field: "return_path", Fault: "The address for bounces is not one. Check CRIEUR_BOUNCE_RETURN_PATH."}
 		}
 	}
 	if fault := m.relays.carry(ctx, from, to, mail); fault != nil {
