@@ -73,7 +73,7 @@ func (db *DB) Import(ctx context.Context, b Intake) (n Tally, suppressed []int, 
 	if err := db.room(); err != nil {
 		return n, nil, err
 	}
-	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+	err = db.writeLarge(ctx, func(ctx context.Context, t *tx) error {
 		n = Tally{Refused: b.Refused}
 		fresh, err := t.sort(ctx, p, b.All, &n, &suppressed, b.Actor)
 		if err == nil {
@@ -248,6 +248,7 @@ func (c conn) among(ctx context.Context, query, arg string, words []string, read
 	if on, ok := c.on.(*numbered); ok {
 		return conn{on}.each(ctx, query+` = ANY(?)`, []any{arg, words}, read)
 	}
+	slices.Sort(words)
 	for len(words) > 0 {
 		some := 1
 		for _, size := range []int{256, 16} {

@@ -3,6 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // A statement with thousands of arguments is slower than several with some hundreds, and SQLite takes 32,766 at most.
@@ -31,7 +35,8 @@ func (t *tx) takeAll(ctx context.Context, p imports, all []Import, fresh []int, 
 	return t.insertSQLite(ctx, p, all, fresh, n)
 }
 
-// insertSQLite numbers the rows itself: nobody else writes meanwhile.
+// insertSQLite numbers the rows itself: nobody else writes meanwhile. They go in by mailbox, so that each page of the
+// index is touched once.
 func (t *tx) insertSQLite(ctx context.Context, p imports, all []Import, fresh []int, n *Tally) error {
 	var last int64
 	if _, err := t.one(ctx, `SELECT MAX(n) FROM (SELECT COALESCE(MAX(seq), 0) AS n FROM sqlite_sequence WHERE name = 'addresses'
@@ -39,39 +44,85 @@ func (t *tx) insertSQLite(ctx context.Context, p imports, all []Import, fresh []
 		return err
 	}
 	now := us(t.now)
-	addresses := &rows{head: `INSERT INTO addresses (id, channel, mailbox, address, name, language, zone, standing, frequency, quiet_from, quiet_to, everything,
-		owed, owed_at, created_at, updated_at)`, width: 16}
-	consents := &rows{head: `INSERT INTO consents (address, at, act, how, basis, wording, language, network, detail)`, width: 9, tail: ` ON CONFLICT DO NOTHING`}
-	topics := &rows{head: `INSERT INTO subscriptions (address, topic)`, width: 2}
+	plain := &rows{conn: t.conn, shared: []any{now}, width: 6, row: `(?, 'email', ?, ?, ?, ?, ?, ?1, ?1)`,
+		head: `INSERT INTO addresses (id, channel, mailbox, address, name, language, standing, created_at, updated_at) VALUES `}
+	full := &rows{conn: t.conn, width: 16, row: `(` + marked(16) + `)`, head: `INSERT INTO addresses (id, channel, mailbox, address, name, language, zone, standing, frequency, quiet_from, quiet_to,
+		everything, owed, owed_at, created_at, updated_at) VALUES `}
+	topics := &rows{conn: t.conn, width: 2, row: `(?, ?)`, head: `INSERT INTO subscriptions (address, topic) VALUES `}
+	slices.SortFunc(fresh, func(i, k int) int { return cmp.Compare(p.mailboxes[i], p.mailboxes[k]) })
 	for k, i := range fresh {
 		a, id := &all[i].Address, last+1+int64(k)
-		owed, owedAt := owing(a, now)
-		if err := addresses.add(ctx, t.conn, id, a.Channel, p.mailboxes[i], a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing),
-			string(cmp.Or(a.Frequency, Now)), a.QuietFrom, a.QuietTo, flag(a.Everything), owed, owedAt, now, now); err != nil {
+		var err error
+		if owed, owedAt := owing(a, now); a.plain() && a.Address == p.mailboxes[i] {
+			err = plain.add(ctx, id, a.Address, a.Address, a.Name, string(a.Language), string(a.Standing))
+		} else {
+			err = full.add(ctx, id, a.Channel, p.mailboxes[i], a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing),
+				string(cmp.Or(a.Frequency, Now)), a.QuietFrom, a.QuietTo, flag(a.Everything), owed, owedAt, now, now)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := addresses.end(ctx, t.conn); err != nil {
+	if err := errors.Join(plain.end(ctx), full.end(ctx)); err != nil {
 		return err
 	}
+	deeds := map[string]*rows{}
 	for k, i := range fresh {
 		id := last + 1 + int64(k)
-		for _, d := range all[i].Deeds {
-			if err := consents.add(ctx, t.conn, id, us(d.At), string(d.Act), d.How, d.Basis, p.wordings[d.Words], string(d.Language), d.network(), d.Detail); err != nil {
-				return err
-			}
+		if err := t.prove(ctx, p, deeds, id, all[i].Deeds); err != nil {
+			return err
 		}
 		for _, topic := range all[i].Address.Topics {
-			if err := topics.add(ctx, t.conn, id, topic); err != nil {
+			if err := topics.add(ctx, id, topic); err != nil {
 				return err
 			}
 		}
 	}
 	n.Added = len(fresh)
-	if err := consents.end(ctx, t.conn); err != nil {
-		return err
+	for _, r := range deeds {
+		if err := r.end(ctx); err != nil {
+			return err
+		}
 	}
-	return topics.end(ctx, t.conn)
+	return topics.end(ctx)
+}
+
+// plain: all that is not in the first columns is as the schema has it by default.
+func (a *Address) plain() bool {
+	return a.Channel == "email" && a.Zone == "" && (a.Frequency == "" || a.Frequency == Now) && a.QuietFrom == 0 && a.QuietTo == 0 && a.Everything && a.Standing != Pending
+}
+
+// prove logs the deeds of one address. What the deeds of many have in common is given once for all of them.
+func (t *tx) prove(ctx context.Context, p imports, shapes map[string]*rows, id int64, deeds []Deed) error {
+	shape := ""
+	for _, d := range deeds {
+		shape += string(d.Act) + cursor + d.How + cursor + d.Basis + cursor + d.Words + cursor + string(d.Language) + cursor
+	}
+	r := shapes[shape]
+	if r == nil {
+		r = &rows{
+			conn: t.conn, width: 4 * len(deeds), tail: ` ON CONFLICT DO NOTHING`,
+			head: `INSERT INTO consents (address, at, act, how, basis, wording, language, network, detail) VALUES `,
+		}
+		all := make([]string, len(deeds))
+		for j := range deeds {
+			shared := ""
+			for k := range 5 {
+				shared += ", ?" + strconv.Itoa(5*j+k+1)
+			}
+			all[j] = "(?, ?" + shared + ", ?, ?)"
+		}
+		r.row = strings.Join(all, ", ")
+		for _, d := range deeds {
+			r.shared = append(r.shared, string(d.Act), d.How, d.Basis, p.wordings[d.Words], string(d.Language))
+		}
+		shapes[shape] = r
+	}
+	values := make([]any, 0, 4*len(deeds))
+	for _, d := range deeds {
+		values = append(values, id, us(d.At), d.network(), d.Detail)
+	}
+	return r.add(ctx, values...)
 }
 
 func owing(a *Address, now int64) (owed string, at int64) {
@@ -88,44 +139,53 @@ func (d Deed) network() string {
 	return d.Network.Masked().String()
 }
 
-// rows inserts rows, many with one statement.
+// rows inserts rows into SQLite, many with one statement.
 type rows struct {
+	conn
 	head, tail string
-	width      int
+	shared     []any // arguments ?1 and on, the same for every row
+	width      int   // arguments of one row
+	row        string
 	args       []any
 	full       string
 }
 
-func (r *rows) add(ctx context.Context, c conn, values ...any) error {
-	if r.args = append(r.args, values...); len(r.args) < rowsAtOnce*r.width {
+func (r *rows) add(ctx context.Context, values ...any) error {
+	if r.args == nil {
+		r.args = append(make([]any, 0, len(r.shared)+rowsAtOnce*r.width), r.shared...)
+	}
+	if r.args = append(r.args, values...); len(r.args) < len(r.shared)+rowsAtOnce*r.width {
 		return nil
 	}
 	if r.full == "" {
 		r.full = r.statement(rowsAtOnce)
 	}
-	_, err := c.exec(ctx, r.full, r.args...)
-	r.args = r.args[:0]
+	_, err := r.exec(ctx, r.full, r.args...)
+	r.args = r.args[:len(r.shared)]
 	return err
 }
 
+// statement has the shared arguments in front, so that those of rows need no number: SQLite looks for numbers one by one.
 func (r *rows) statement(n int) string {
-	one := " (" + marked(r.width) + ")"
-	b := make([]byte, 0, len(r.head)+n*(len(one)+1)+len(r.tail)+8)
-	b = append(append(b, r.head...), " VALUES"...)
-	for i := range n {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, one...)
+	shared := ""
+	for i := range r.shared {
+		shared += ", ?" + strconv.Itoa(i+1)
 	}
-	return string(append(b, r.tail...))
+	if shared != "" {
+		shared = "WITH shared AS (SELECT " + shared[2:] + ") "
+	}
+	return shared + r.head + strings.TrimSuffix(strings.Repeat(r.row+", ", n), ", ") + r.tail
 }
 
-// end inserts what waits, so that there are few different statements.
-func (r *rows) end(ctx context.Context, c conn) error {
-	for size := rowsAtOnce; len(r.args) > 0; size /= 2 {
-		for n := size * r.width; len(r.args) >= n; r.args = r.args[n:] {
-			if _, err := c.exec(ctx, r.statement(size), r.args[:n]...); err != nil {
+// end inserts what waits, with statements of few different sizes.
+func (r *rows) end(ctx context.Context) error {
+	if r.args == nil {
+		return nil
+	}
+	rest := r.args[len(r.shared):]
+	for size := rowsAtOnce; len(rest) > 0; size /= 2 {
+		for n := size * r.width; len(rest) >= n; rest = rest[n:] {
+			if _, err := r.exec(ctx, r.statement(size), append(slices.Clone(r.shared), rest[:n]...)...); err != nil {
 				return err
 			}
 		}
