@@ -40,7 +40,7 @@ type Imported struct {
 }
 
 // perBatch is how many lines one transaction takes in. It holds up other writers for some tenths of a second, and fewer would be slower by what a commit takes.
-const perBatch = 10000
+const perBatch = 5000
 
 // Import takes in a list, a batch of lines at a time, in flat memory. Nobody is written to unless Confirm says so. tell
 // hears after each batch of the lines that were refused and how far it came; its error ends the import. What was told
@@ -73,7 +73,7 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o Importing, tell fun
 	if err := tell(at, nil); err != nil {
 		return err
 	}
-	batches, stop := make(chan batch, 2), make(chan struct{})
+	batches, stop := make(chan batch), make(chan struct{})
 	defer close(stop)
 	go t.read(x, was.Done, batches, stop)
 	for b := range batches {
@@ -85,7 +85,7 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o Importing, tell fun
 			return err
 		}
 		for _, i := range suppressed {
-			b.refused = append(b.refused, &list.Refusal{Line: b.rows[i].Line, Text: b.rows[i].Text, Reason: "must never be written to again: they were erased, or are suppressed"})
+			b.refused = append(b.refused, &list.Refusal{Line: b.lines[i].number, Text: b.lines[i].text, Reason: "must never be written to again: they were erased, or are suppressed"})
 		}
 		slices.SortStableFunc(b.refused, func(a, c *list.Refusal) int { return a.Line - c.Line })
 		at.Lines, at.Bytes = b.to.Line, b.to.Offset
@@ -122,12 +122,18 @@ func (s *Service) take(ctx context.Context, o Importing, b batch, done bool) (n 
 // batch is some lines of a list, read and checked.
 type batch struct {
 	all      []store.Import
-	rows     []list.Row // of all, one by one
+	lines    []line // of all, one by one
 	refused  []*list.Refusal
 	tags     map[string]int
 	from, to list.Position
 	last     bool
 	err      error
+}
+
+// line is where a person stands in a list.
+type line struct {
+	number int
+	text   string
 }
 
 // taking is what turns rows into addresses.
@@ -203,7 +209,7 @@ func (t *taking) read(x *list.Reader, cut store.Position, to chan<- batch, stop 
 			if refused != nil {
 				b.refused = append(b.refused, refused)
 			} else {
-				b.all, b.rows = append(b.all, i), append(b.rows, row)
+				b.all, b.lines = append(b.all, i), append(b.lines, line{row.Line, row.Text})
 			}
 		}
 		if at := x.Position(); len(b.all)+len(b.refused) >= perBatch || at.Offset == cut.Offset {

@@ -99,8 +99,8 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 		case err != nil:
 			return nil, err
 		}
-		if len(rec.fields) == 1 && len(rec.fields[0]) == 5 && strings.HasPrefix(string(rec.fields[0]), "sep=") {
-			l.comma = rec.fields[0][4] // Excel's own line
+		if len(rec.text) == 5 && strings.HasPrefix(string(rec.text), "sep=") { // Excel's own line
+			l.comma = rec.text[4]
 			continue
 		}
 		head := make([]string, len(rec.fields))
