@@ -24,9 +24,10 @@ import (
 )
 
 type benchCmd struct {
-	All   benchAllCmd   `cmd:"" default:"withargs" help:"Acceptance, the way to every platform, memory and starting."`
-	Email benchEmailCmd `cmd:"" help:"A mailing over SMTP, beside the least that it could take."`
-	Sink  sinkCmd       `cmd:"" hidden:""`
+	All    benchAllCmd    `cmd:"" default:"withargs" help:"Acceptance, the way to every platform, memory and starting."`
+	Email  benchEmailCmd  `cmd:"" help:"A mailing over SMTP, beside the least that it could take."`
+	Import benchImportCmd `cmd:"" help:"A long list taken in."`
+	Sink   sinkCmd        `cmd:"" hidden:""`
 }
 
 type benchAllCmd struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/caarlos0/env/v11"
 
@@ -84,20 +84,45 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	w := &recorder{header: http.Header{}, status: http.StatusOK}
-	p.handler.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), "the server's own machine")))
+	body, to := io.Pipe()
+	w := &answered{header: http.Header{}, status: http.StatusOK, began: make(chan struct{}), Writer: to}
+	go func() {
+		defer func() {
+			err := io.EOF
+			if p := recover(); p != nil { // the answer was cut, so that half of it is not taken for all
+				err = io.ErrUnexpectedEOF
+			}
+			w.WriteHeader(http.StatusOK)
+			_ = to.CloseWithError(err)
+		}()
+		p.handler.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), "the server's own machine")))
+	}()
+	<-w.began
 	return &http.Response{
-		StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: io.NopCloser(&w.body), Request: r,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(w.body.Len()),
+		StatusCode: w.status, Status: http.StatusText(w.status), Header: w.sent, Body: body, Request: r,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: -1,
 	}, nil
 }
 
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
+// answered hands an answer over while it is written.
+type answered struct {
+	io.Writer
+	header, sent http.Header
+	status       int
+	began        chan struct{} // closed when status and header are final
+	once         sync.Once
 }
 
-func (w *recorder) Header() http.Header         { return w.header }
-func (w *recorder) WriteHeader(status int)      { w.status = status }
-func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
+func (w *answered) Header() http.Header { return w.header }
+
+func (w *answered) WriteHeader(status int) {
+	w.once.Do(func() {
+		w.status, w.sent = status, w.header.Clone()
+		close(w.began)
+	})
+}
+
+func (w *answered) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.Writer.Write(b)
+}

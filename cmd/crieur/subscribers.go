@@ -22,6 +22,8 @@ type subscribersCmd struct {
 	Change changeSubscriberCmd  `cmd:"" help:"Change what a person chose, because they asked."`
 	Remove removeSubscriberCmd  `cmd:"" help:"Take a person off the list."`
 	Erase  eraseSubscriberCmd   `cmd:"" help:"Forget a person for ever, on all their addresses."`
+	Import importCmd            `cmd:"" help:"Take in a list: CSV, or an export of Mailchimp, listmonk or Crieur."`
+	Export exportCmd            `cmd:"" help:"Write people with what they chose, as CSV or JSON."`
 	Proof  proofSubscriberCmd   `cmd:"" help:"Prove what a person agreed to: every act, with the words that were shown."`
 }
 

@@ -30,6 +30,7 @@ func table() map[string]row {
 		store     = "internal/store"
 		broadcast = "internal/broadcast"
 		people    = "internal/people"
+		list      = "internal/people/list"
 		web       = "internal/web"
 		client    = "internal/web/client"
 		sim       = "publishers/sim"
@@ -47,9 +48,10 @@ func table() map[string]row {
 		fetch:                      {},
 		media:                      {may: []string{announce, fetch}},
 		"internal/bounce":          {may: []string{announce, fetch}},
-		people:                     {may: []string{announce, store}},
+		people:                     {may: []string{announce, store, list}},
+		list:                       {may: []string{announce}, tests: []string{store}},
 		broadcast:                  {may: []string{announce, store, "queue", "templates", media, people}, tests: []string{sim}},
-		web:                        {may: []string{announce, broadcast, people, store}, tests: []string{client, "queue", "templates", sim}},
+		web:                        {may: []string{announce, broadcast, people, list, store}, tests: []string{client, "queue", "templates", sim}},
 		client:                     {may: []string{announce, broadcast, web}, tests: []string{store, "queue", "templates", sim}},
 		"publishers":               {may: []string{announce, channels}, tests: []string{sim}},
 		channels:                   {may: []string{announce, tools}, tests: []string{contract, sim}}, // and its own platform

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/mail"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/people/list"
 	"github.com/crieur/crieur/internal/store"
 )
 
@@ -187,10 +187,8 @@ func BadAddress(channel, address string) string {
 	case channel != "email":
 		return ""
 	}
-	a, err := mail.ParseAddress(address)
-	local, domain, _ := strings.Cut(store.Mailbox(channel, address), "@")
-	if err != nil || a.Name != "" || a.Address != address || len(local) > 64 || len(domain) > 253 || !strings.Contains(domain, ".") || strings.ContainsAny(domain, "[@ _") {
-		return "is not a mail address: write ada@example.org"
+	if _, err := list.Mailbox(address); err != nil {
+		return err.Error()
 	}
 	return ""
 }

@@ -34,6 +34,7 @@ type group struct {
 type change struct {
 	fn    func(context.Context, *tx) error
 	step  *advance    // instead of fn
+	large bool        // fn gets a transaction of its own
 	taken atomic.Bool // by the writer, or back by the caller who gave up
 	err   error
 	done  chan struct{}
@@ -53,6 +54,12 @@ func newGroup(db *DB, pool *sql.DB) *group {
 // do returns when fn's change is durable, or is not there. A caller whose ctx ends gives up only before fn began.
 func (g *group) do(ctx context.Context, fn func(context.Context, *tx) error) error {
 	return g.queued(ctx, &change{fn: fn, done: make(chan struct{})})
+}
+
+// doLarge is do for a change to thousands of rows. It has a transaction of its own: inside a savepoint SQLite keeps what
+// each page was before, at twice the cost.
+func (g *group) doLarge(ctx context.Context, fn func(context.Context, *tx) error) error {
+	return g.queued(ctx, &change{fn: fn, large: true, done: make(chan struct{})})
 }
 
 // advance is do for one step of a letter. Steps share one round and have no savepoints: one that fails makes every change
@@ -147,6 +154,10 @@ func (g *group) together(ctx context.Context, first *change) {
 	for c := first; c != nil; c = g.more(len(ran)) {
 		if c.taken.Swap(true) {
 			continue
+		}
+		if c.large {
+			defer func() { c.answer(g.alone(ctx, c.fn)) }() // after the commit of those before it
+			break
 		}
 		if !begun {
 			if err := g.begin(ctx); err != nil {

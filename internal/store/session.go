@@ -221,3 +221,11 @@ func (db *DB) write(ctx context.Context, fn func(context.Context, *tx) error) er
 	}
 	return db.fault(db.group.do(ctx, fn))
 }
+
+// writeLarge is write for a change to thousands of rows.
+func (db *DB) writeLarge(ctx context.Context, fn func(context.Context, *tx) error) error {
+	if db.postgres() {
+		return db.fault(db.writePostgres(ctx, fn))
+	}
+	return db.fault(db.group.doLarge(ctx, fn))
+}

@@ -101,6 +101,7 @@ func (s *server) operations() {
 	})
 	s.tokens()
 	s.subscribers()
+	s.lists()
 	s.topics()
 }
 

@@ -3,8 +3,12 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/crieur/crieur/internal/web"
 )
@@ -73,6 +77,66 @@ func (c *Client) Consents(ctx context.Context, id string) ([]web.ConsentLine, er
 func (c *Client) ExportSubscriber(ctx context.Context, id string) (all json.RawMessage, err error) {
 	_, err = c.do(ctx, "GET", subscriberPath(id)+"/export", nil, nil, &all)
 	return all, err
+}
+
+// ImportSubscribers sends a list and calls each for every line of the answer, while the list is read. It returns the last.
+// *Problem: why it ended early; what was told before is on record.
+func (c *Client) ImportSubscribers(ctx context.Context, body io.Reader, o web.ListImport, each func(web.ImportNews) error) (last web.ImportNews, err error) {
+	q := url.Values{"file": {o.File}, "list": {o.List}, "how": {o.How}, "confirm": {strconv.FormatBool(o.Confirm)}, "dry_run": {strconv.FormatBool(o.DryRun)}}
+	for name, value := range map[string]string{"topic": strings.Join(o.Topics, ","), "language": string(o.Language), "standing": string(o.Standing), "basis": o.Basis} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	req, err := c.request(ctx, "POST", "/v1/subscribers/import?"+q.Encode(), http.Header{"Content-Type": {"text/csv"}}, nil)
+	if err != nil {
+		return last, err
+	}
+	req.Body = io.NopCloser(body)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return last, unreachable(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= 300 {
+		return last, explain(resp)
+	}
+	for lines := json.NewDecoder(resp.Body); ; {
+		var n web.ImportNews
+		if err := lines.Decode(&n); err != nil {
+			return last, fmt.Errorf("the server did not tell how it ended; import the same file again, it goes on after line %d: %w", last.Lines, err)
+		}
+		if last = n; n.Problem != nil {
+			return last, &Problem{Status: n.Problem.Status, Detail: strings.Join(append([]string{n.Problem.Detail}, n.Problem.Errors...), "\n  ")}
+		}
+		if err := each(n); err != nil || n.Done {
+			return last, err
+		}
+	}
+}
+
+// ExportSubscribers writes everybody whom a filter picks to w: in csv, json or ndjson. After an error w holds a part.
+func (c *Client) ExportSubscribers(ctx context.Context, o web.ListExport, w io.Writer) error {
+	q := url.Values{"channel": {o.Channel}, "topic": {o.Topic}, "format": {o.Format}}
+	if len(o.Standing) > 0 {
+		q.Set("standing", strings.Join(o.Standing, ","))
+	}
+	req, err := c.request(ctx, "GET", "/v1/subscribers/export?"+q.Encode(), nil, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= 300 {
+		return explain(resp)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("the export was cut, what is there is not all: %w", err)
+	}
+	return nil
 }
 
 // Topics lists what people can choose.

@@ -98,3 +98,19 @@ CREATE TABLE reports (
 CREATE INDEX reports_plan ON reports (plan) WHERE plan > 0;
 CREATE INDEX reports_at ON reports (at);
 CREATE INDEX reports_address ON reports (address);
+
+-- How far lists were taken in that are not at their end: whoever gives one again goes on there.
+CREATE TABLE imports (
+	name        TEXT PRIMARY KEY NOT NULL,
+	line        BIGINT NOT NULL,  -- lines that are done
+	place       BIGINT NOT NULL,  -- bytes of them, in UTF-8
+	told_line   BIGINT NOT NULL,  -- the same, one batch earlier: what was refused since may not have been told
+	told_place  BIGINT NOT NULL,
+	added       BIGINT NOT NULL,
+	known       BIGINT NOT NULL,
+	departed    BIGINT NOT NULL,
+	kept        BIGINT NOT NULL,
+	suppressed  BIGINT NOT NULL,
+	refused     BIGINT NOT NULL,
+	updated_at  BIGINT NOT NULL
+);

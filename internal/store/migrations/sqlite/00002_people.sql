@@ -98,3 +98,19 @@ CREATE TABLE reports (
 CREATE INDEX reports_plan ON reports (plan) WHERE plan > 0;
 CREATE INDEX reports_at ON reports (at);
 CREATE INDEX reports_address ON reports (address);
+
+-- How far lists were taken in that are not at their end: whoever gives one again goes on there.
+CREATE TABLE imports (
+	name        TEXT PRIMARY KEY NOT NULL,
+	line        INTEGER NOT NULL,  -- lines that are done
+	place       INTEGER NOT NULL,  -- bytes of them, in UTF-8
+	told_line   INTEGER NOT NULL,  -- the same, one batch earlier: what was refused since may not have been told
+	told_place  INTEGER NOT NULL,
+	added       INTEGER NOT NULL,
+	known       INTEGER NOT NULL,
+	departed    INTEGER NOT NULL,
+	kept        INTEGER NOT NULL,
+	suppressed  INTEGER NOT NULL,
+	refused     INTEGER NOT NULL,
+	updated_at  INTEGER NOT NULL
+);
