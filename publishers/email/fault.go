@@ -210,13 +210,23 @@ func (r *relay) refusal(f failure) *announce.Error {
 	return e
 }
 
-// quote makes the server's words fit for the console: short, printable, without our password.
+var quoted = regexp.MustCompile(`[^\s<>()"',;:=@]+@[A-Za-z0-9][A-Za-z0-9.-]*`)
+
+// quote makes the server's words fit for the console and the log: short, printable, without our password, and without any
+// address but the sender's.
 func (r *relay) quote(s string) string {
 	if p := r.password.Reveal(); p != "" {
 		for _, secret := range []string{p, encode(p), encode("\x00" + r.username + "\x00" + p), encode(r.username)} {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
 	}
+	s = quoted.ReplaceAllStringFunc(s, func(a string) string {
+		if strings.EqualFold(a, r.envelope) || strings.EqualFold(a, r.from.Address) {
+			return a
+		}
+		_, domain, _ := strings.Cut(a, "@")
+		return "…@" + domain
+	})
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '

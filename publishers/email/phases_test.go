@@ -369,3 +369,15 @@ func TestLostAnswer(t *testing.T) {
 		t.Errorf("the copies differ:\n%s\n%s", mails[0].Raw, mails[1].Raw)
 	}
 }
+
+// What a server says of a person is told without their address: faults are logged, and outlive whoever is forgotten.
+func TestRefusalsDoNotNamePeople(t *testing.T) {
+	m, p := start(t, emailtest.Options{}, patient)
+	p.Fail(emailtest.Fault{Phase: emailtest.RCPT, Act: emailtest.Refuse, Reply: "550 5.1.1 <Ada1@example.org>: no such user; mail from " + m.envelope + " to ada1@EXAMPLE.org refused"})
+	_, err := m.Publish(t.Context(), message(1))
+	gone.check(t, err)
+	said := err.Error()
+	if strings.Contains(strings.ToLower(said), "ada1") || !strings.Contains(said, "…@example.org>: no such user") || !strings.Contains(said, m.envelope) {
+		t.Error(said)
+	}
+}
