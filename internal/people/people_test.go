@@ -370,6 +370,38 @@ func TestMovingAndForgetting(t *testing.T) {
 	}
 }
 
+// Whoever is erased before they confirmed a new address is known under neither, and that address, which may be a
+// stranger's, is free to join.
+func TestErasedWhileMoving(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	if _, err := d.Add(ctx, []store.Address{{Channel: "email", Address: "old@example.org", Name: "Ada"}}, store.Deed{Act: store.Added, How: "sheet"}, false); err != nil {
+		t.Fatal(err)
+	}
+	b := Bearer{Address: d.of(t, "old@example.org").ID}
+	if err := d.Move(ctx, b, "email", "new@example.org", "page", netip.Prefix{}); err != nil {
+		t.Fatal(err)
+	}
+	moving := Bearer{Address: d.of(t, "new@example.org").ID}
+	if err := d.Erase(ctx, b, "page"); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := d.db.Address(ctx, moving.Address); err != nil || a.Standing != store.Erased || a.Address != "" || a.Name != "" {
+		t.Errorf("%+v %v", a, err)
+	}
+	if _, err := d.Confirm(ctx, d.links.Token(Confirm, moving, d.clock()), "page", netip.Prefix{}); !errors.Is(err, ErrLink) {
+		t.Errorf("its letter still confirms: %v", err)
+	}
+	before := len(d.sent(t))
+	d.forward(25 * time.Hour)
+	if err := d.Join(ctx, asks("new@example.org", 9)); err != nil {
+		t.Error(err)
+	}
+	if got := d.sent(t); len(got) != before+1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestHeard(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
