@@ -210,7 +210,11 @@ func (r *relay) refusal(f failure) *announce.Error {
 	return e
 }
 
-// quote makes the server's words fit for the console: short, printable, without our password.
+// addressed finds mail addresses (RFC 5321, 4.1.2, and RFC 6531) in what servers say.
+var addressed = regexp.MustCompile(`("(\\.|[^"\\])*"|[^\s<>()\[\]"',;:@]+)@(\[[^\]\s]*\]|[^\s<>()\[\]"',;:@]+)`)
+
+// quote makes the server's words fit for the console and the log: short, printable, without our password and without the
+// addresses that servers like to repeat, which are in no log.
 func (r *relay) quote(s string) string {
 	if p := r.password.Reveal(); p != "" {
 		for _, secret := range []string{p, encode(p), encode("\x00" + r.username + "\x00" + p), encode(r.username)} {
@@ -223,6 +227,7 @@ func (r *relay) quote(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
+	s = addressed.ReplaceAllString(s, "…")
 	if r := []rune(s); len(r) > 200 {
 		s = string(r[:200]) + "…"
 	}
