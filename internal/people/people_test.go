@@ -402,6 +402,30 @@ func TestErasedWhileMoving(t *testing.T) {
 	}
 }
 
+// Two addresses that are each to take the other's place are erased all the same.
+func TestErasedInACircle(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	for i, address := range []string{"one@example.org", "two@example.org"} {
+		if err := d.Join(ctx, asks(address, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := Bearer{Address: d.of(t, "one@example.org").ID}, Bearer{Address: d.of(t, "two@example.org").ID}
+	d.forward(25 * time.Hour)
+	if err := errors.Join(d.Move(ctx, one, "email", "two@example.org", "page", netip.Prefix{}), d.Move(ctx, two, "email", "one@example.org", "page", netip.Prefix{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Erase(ctx, one, "page"); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []Bearer{one, two} {
+		if a, err := d.db.Address(ctx, b.Address); err != nil || a.Standing != store.Erased {
+			t.Errorf("%+v %v", a, err)
+		}
+	}
+}
+
 func TestHeard(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()

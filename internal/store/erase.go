@@ -37,6 +37,11 @@ func (t *tx) erase(ctx context.Context, id int64, d Deed) error {
 	if err != nil {
 		return err
 	}
+	for _, q := range []string{`UPDATE addresses SET replaces = 0 WHERE replaces > 0 AND replaces = ?`, `UPDATE addresses SET replaces = 0 WHERE id = ?`} {
+		if _, err := t.exec(ctx, q, id); err != nil { // first, for two may have been asked to take each other's place
+			return err
+		}
+	}
 	for _, m := range moving {
 		if err := t.erase(ctx, m, d); err != nil {
 			return err
@@ -45,7 +50,6 @@ func (t *tx) erase(ctx context.Context, id int64, d Deed) error {
 	for _, q := range []string{
 		`UPDATE letters SET fault = CASE WHEN fault = '' THEN '' ELSE 'erased' END, receipt_id = '', receipt_url = '' WHERE plan IN (SELECT id FROM plans) AND address = ?`,
 		`UPDATE reports SET domain = '', detail = '' WHERE address = ?`,
-		`UPDATE addresses SET replaces = 0 WHERE replaces > 0 AND replaces = ?`,
 		`DELETE FROM subscriptions WHERE address = ?`,
 		`DELETE FROM consents WHERE address = ?`,
 	} {
