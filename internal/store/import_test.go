@@ -96,7 +96,7 @@ func TestImport(t *testing.T) {
 		if err != nil || a.Zone != "America/Toronto" || a.Frequency != Weekly || a.Everything || a.Standing != Pending {
 			t.Errorf("zone: %+v, %v", a, err)
 		}
-		if owed, err := db.Owing(ctx, 10); err != nil || len(owed) != 2 || !slices.ContainsFunc(owed, func(o Owing) bool { return o.Address.ID == a.ID && o.Letter == OwesConfirm }) {
+		if owed, err := db.Owing(ctx, Owing{}, 10); err != nil || len(owed) != 2 || !slices.ContainsFunc(owed, func(o Owing) bool { return o.Address.ID == a.ID && o.Letter == OwesConfirm }) {
 			t.Errorf("owed: %+v, %v", owed, err)
 		}
 		a, err = db.AddressOf(ctx, "email", "new7@example.org")
