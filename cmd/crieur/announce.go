@@ -93,7 +93,7 @@ func (s *session) previews(all []broadcast.Preview) error {
 			counter = fmt.Sprintf("%d of %d", v.Units, v.Limit)
 		}
 		if v.People != nil {
-			counter += fmt.Sprintf(", %d people", *v.People)
+			counter += fmt.Sprintf(", %d people in whatever language", *v.People)
 		}
 		if v.Shorter {
 			counter += ", shortened"

@@ -93,6 +93,9 @@ func (bounceCmd) Help() string {
 
 func (c bounceCmd) Run(ctx context.Context, s *session) error {
 	mail, err := io.ReadAll(s.in)
+	if err == nil && len(mail) == 0 {
+		return badInput("no mail came on standard input")
+	}
 	if err == nil {
 		err = s.with(ctx, func(r *reached) error { return r.TakeBounce(ctx, mail, c.To) })
 	}

@@ -106,15 +106,14 @@ func (m *mailings) people(id announce.ID) broadcast.People {
 
 func (m *mailings) until(what string, id announce.ID, ok func(broadcast.People) bool) broadcast.People {
 	m.t.Helper()
-	for end := time.Now().Add(ample); ; time.Sleep(5 * time.Millisecond) {
-		p := m.people(id)
-		if p.Done && ok(p) {
-			return p
-		}
+	p := m.people(id)
+	for end := time.Now().Add(ample); !p.Done || !ok(p); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			m.t.Fatalf("it did not come about that %s: %+v", what, p)
 		}
+		p = m.people(id)
 	}
+	return p
 }
 
 func (m *mailings) paused() []broadcast.PausedGroup {

@@ -153,9 +153,19 @@ func TestLifeOfASubscription(t *testing.T) {
 	if proof := command("subscribers", "proof", "zoe@example.net"); !strings.Contains(proof, "Yes, write to me") || !strings.Contains(proof, "203.0.113.0/24") || !strings.Contains(proof, "confirmed") {
 		t.Error(proof)
 	}
+	if code := run(ctx, []string{"bounce"}, vars, streams{strings.NewReader(""), &out, &errs}); code != exitInput {
+		t.Errorf("no mail at all: exit %d, which a mail server would try again", code)
+	}
 	command("topics", "add", "rust", "--facet", "theme", "--label", "fr=Rouille")
-	command("subscribers", "change", "zoe@example.net", "--topic", "rust", "--no-everything", "--quiet", "22:00-07:00", "--frequency", "weekly")
-	if shown := command("subscribers", "show", "ZOE@example.net"); !strings.Contains(shown, `"rust"`) || !strings.Contains(shown, "22:00-07:00") || !strings.Contains(shown, "weekly") {
+	command("subscribers", "change", "zoe@example.net", "--topic", "rust", "--no-everything", "--quiet", "22:00-07:00", "--frequency", "now")
+	if shown := command("subscribers", "show", "ZOE@example.net"); !strings.Contains(shown, `"rust"`) || !strings.Contains(shown, "22:00-07:00") {
+		t.Error(shown)
+	}
+	command("subscribers", "change", "zoe@example.net", "--pause", "2035-03-14")
+	if shown := command("subscribers", "show", "zoe@example.net"); !strings.Contains(shown, `"paused_until": "2035-03-14T00:00:00Z"`) || !strings.Contains(shown, `"rust"`) {
+		t.Error(shown)
+	}
+	if shown := command("subscribers", "change", "zoe@example.net", "--pause", "2000-01-01", "--no-topics"); strings.Contains(shown, "rust") {
 		t.Error(shown)
 	}
 	if found := command("subscribers", "search", "zo"); !strings.Contains(found, "zoe@example.net") {

@@ -190,20 +190,24 @@ type changeSubscriberCmd struct {
 	Name       *string            `help:"Name."`
 	Language   *announce.Language `help:"Language: fr or en."`
 	Zone       *string            `help:"IANA time zone."`
-	Frequency  *store.Frequency   `help:"now, daily, weekly or monthly."`
+	Frequency  *store.Frequency   `help:"How often: now, the only one as long as there are no digests."`
 	Quiet      *string            `help:"Hours in which nothing is sent: 22:00-07:00."`
 	Everything *bool              `negatable:"" help:"Every topic that is not private."`
-	Topic      []string           `help:"All the topics to be subscribed to."`
-	NoTopics   bool               `help:"No topic at all."`
-	Pause      *time.Time         `format:"2006-01-02" help:"Nothing is sent before this day (UTC)."`
+	Topic      []string           `xor:"topics" help:"All the topics to be subscribed to."`
+	NoTopics   bool               `xor:"topics" help:"No topic at all."`
+	Pause      time.Time          `format:"2006-01-02" placeholder:"YYYY-MM-DD" help:"Nothing is sent before this day (UTC); a past one ends a pause."`
 }
 
 func (c changeSubscriberCmd) Run(ctx context.Context, s *session) error {
 	change := web.SubscriberChange{
-		Name: c.Name, Language: c.Language, Zone: c.Zone, Frequency: c.Frequency, Quiet: c.Quiet, Everything: c.Everything, PausedUntil: c.Pause,
+		Name: c.Name, Language: c.Language, Zone: c.Zone, Frequency: c.Frequency, Quiet: c.Quiet, Everything: c.Everything,
 	}
 	if len(c.Topic) > 0 || c.NoTopics {
-		change.Topics = &c.Topic
+		topics := append([]string{}, c.Topic...) // none is [], which is not null
+		change.Topics = &topics
+	}
+	if !c.Pause.IsZero() {
+		change.PausedUntil = &c.Pause
 	}
 	return s.with(ctx, func(r *reached) error {
 		p, err := r.ChangeSubscriber(ctx, c.Subscriber, change)
@@ -285,7 +289,7 @@ type topicsCmd struct {
 type addTopicCmd struct {
 	Name    string                       `arg:"" help:"As announcements name it."`
 	Facet   string                       `help:"Heading under which it is offered: kind, place, theme."`
-	Private bool                         `help:"Not offered: only whoever was added hears of it."`
+	Private bool                         `help:"Not offered: of the people subscribed, only whoever was added hears of it. Public channels and the feed are told like of any other, unless the announcement names its channels."`
 	Label   map[announce.Language]string `help:"What people read, by language: --label fr=Rencontres --label en=Meetups."`
 	Place   int                          `help:"Order on pages."`
 }

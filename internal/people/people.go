@@ -80,7 +80,7 @@ func Truncate(a netip.Addr) netip.Prefix {
 }
 
 func (s *Service) limits() store.Limits {
-	return store.Limits{Day: 1, Month: 3, NetworkHour: 10, NetworkDay: 50, Hour: s.HourlyLetters}
+	return store.Limits{Day: 1, Month: 3, NetworkHour: 60, NetworkDay: 200, Hour: s.HourlyLetters}
 }
 
 // Join asks whoever reads the address to confirm that they want to be told. nil says no more than that the request is
@@ -204,8 +204,8 @@ func BadChoice(a store.Address) (f announce.Faults) {
 	if _, err := announce.Zone(a.Zone); a.Zone != "" && err != nil {
 		f = append(f, announce.Fault{Field: "zone", Say: err.Error()})
 	}
-	if a.Frequency != "" && !slices.Contains(store.Frequencies(), a.Frequency) {
-		f = append(f, announce.Fault{Field: "frequency", Say: "must be now, daily, weekly or monthly"})
+	if a.Frequency != "" && a.Frequency != store.Now {
+		f = append(f, announce.Fault{Field: "frequency", Say: "must be now: digests are not sent yet, so whoever chose one would get nothing"})
 	}
 	if a.QuietFrom < 0 || a.QuietFrom >= 24*60 || a.QuietTo < 0 || a.QuietTo >= 24*60 {
 		f = append(f, announce.Fault{Field: "quiet", Say: "must be times of day, from 00:00 to 23:59"})

@@ -221,9 +221,12 @@ func TestChoosing(t *testing.T) {
 	if offers, err := d.Offers(ctx, "fr"); err != nil || len(offers) != 1 || offers[0].Topics[0].Name != "go" || offers[0].Topics[1].Label != "Rouille" {
 		t.Errorf("%+v %v", offers, err)
 	}
-	weekly, topics, until := store.Weekly, []string{"rust", "board"}, d.clock().Add(time.Hour)
-	p, err = d.Change(ctx, b, Change{Frequency: &weekly, Topics: &topics, PausedUntil: &until, Quiet: &[2]int{1320, 420}}, "page", netip.Prefix{})
-	if err != nil || p.Frequency != weekly || !slices.Equal(p.Topics, []string{"board", "rust"}) || !p.PausedUntil.Equal(until) || p.QuietFrom != 1320 || len(p.Why) != 2 {
+	now, weekly, topics, until := store.Now, store.Weekly, []string{"rust", "board"}, d.clock().Add(time.Hour)
+	if _, err = d.Change(ctx, b, Change{Frequency: &weekly}, "page", netip.Prefix{}); err == nil {
+		t.Error("a digest was chosen, and none is sent: they would get nothing")
+	}
+	p, err = d.Change(ctx, b, Change{Frequency: &now, Topics: &topics, PausedUntil: &until, Quiet: &[2]int{1320, 420}}, "page", netip.Prefix{})
+	if err != nil || p.Frequency != now || !slices.Equal(p.Topics, []string{"board", "rust"}) || !p.PausedUntil.Equal(until) || p.QuietFrom != 1320 || len(p.Why) != 2 {
 		t.Errorf("%+v %v", p, err)
 	}
 	topics = []string{"rust"} // a private topic can be left, and not chosen again
@@ -367,6 +370,62 @@ func TestMovingAndForgetting(t *testing.T) {
 	}
 	if got := d.sent(t); len(got) != before {
 		t.Errorf("%+v", got[before:])
+	}
+}
+
+// Whoever is erased before they confirmed a new address is known under neither, and that address, which may be a
+// stranger's, is free to join.
+func TestErasedWhileMoving(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	if _, err := d.Add(ctx, []store.Address{{Channel: "email", Address: "old@example.org", Name: "Ada"}}, store.Deed{Act: store.Added, How: "sheet"}, false); err != nil {
+		t.Fatal(err)
+	}
+	b := Bearer{Address: d.of(t, "old@example.org").ID}
+	if err := d.Move(ctx, b, "email", "new@example.org", "page", netip.Prefix{}); err != nil {
+		t.Fatal(err)
+	}
+	moving := Bearer{Address: d.of(t, "new@example.org").ID}
+	if err := d.Erase(ctx, b, "page"); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := d.db.Address(ctx, moving.Address); err != nil || a.Standing != store.Erased || a.Address != "" || a.Name != "" {
+		t.Errorf("%+v %v", a, err)
+	}
+	if _, err := d.Confirm(ctx, d.links.Token(Confirm, moving, d.clock()), "page", netip.Prefix{}); !errors.Is(err, ErrLink) {
+		t.Errorf("its letter still confirms: %v", err)
+	}
+	before := len(d.sent(t))
+	d.forward(25 * time.Hour)
+	if err := d.Join(ctx, asks("new@example.org", 9)); err != nil {
+		t.Error(err)
+	}
+	if got := d.sent(t); len(got) != before+1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Two addresses that are each to take the other's place are erased all the same.
+func TestErasedInACircle(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	for i, address := range []string{"one@example.org", "two@example.org"} {
+		if err := d.Join(ctx, asks(address, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := Bearer{Address: d.of(t, "one@example.org").ID}, Bearer{Address: d.of(t, "two@example.org").ID}
+	d.forward(25 * time.Hour)
+	if err := errors.Join(d.Move(ctx, one, "email", "two@example.org", "page", netip.Prefix{}), d.Move(ctx, two, "email", "one@example.org", "page", netip.Prefix{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Erase(ctx, one, "page"); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []Bearer{one, two} {
+		if a, err := d.db.Address(ctx, b.Address); err != nil || a.Standing != store.Erased {
+			t.Errorf("%+v %v", a, err)
+		}
 	}
 }
 

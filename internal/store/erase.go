@@ -7,6 +7,7 @@ import (
 
 // EraseAddress forgets an address: what it is, whose it is, what was chosen and agreed to. What stays is its number with
 // the line that it was erased, and a keyed hash, so that it is never written to even if it is added or imported again.
+// An address that was to take its place and has not confirmed is emptied too, without the hash: it may be a stranger's.
 // On SQLite nothing of it is in the files afterwards; on Postgres the server's vacuum removes the last of it.
 func (db *DB) EraseAddress(ctx context.Context, id int64, d Deed) error {
 	key, err := db.Secret(ctx, concealed)
@@ -32,10 +33,23 @@ func (db *DB) EraseAddress(ctx context.Context, id int64, d Deed) error {
 
 // erase empties the row of an address and deletes all that hangs on it.
 func (t *tx) erase(ctx context.Context, id int64, d Deed) error {
+	moving, err := t.ids(ctx, `SELECT id FROM addresses WHERE replaces > 0 AND replaces = ? AND standing = 'pending' AND id <> ? ORDER BY id`, id, id)
+	if err != nil {
+		return err
+	}
+	for _, q := range []string{`UPDATE addresses SET replaces = 0 WHERE replaces > 0 AND replaces = ?`, `UPDATE addresses SET replaces = 0 WHERE id = ?`} {
+		if _, err := t.exec(ctx, q, id); err != nil { // first, for two may have been asked to take each other's place
+			return err
+		}
+	}
+	for _, m := range moving {
+		if err := t.erase(ctx, m, d); err != nil {
+			return err
+		}
+	}
 	for _, q := range []string{
 		`UPDATE letters SET fault = CASE WHEN fault = '' THEN '' ELSE 'erased' END, receipt_id = '', receipt_url = '' WHERE plan IN (SELECT id FROM plans) AND address = ?`,
 		`UPDATE reports SET domain = '', detail = '' WHERE address = ?`,
-		`UPDATE addresses SET replaces = 0 WHERE replaces = ?`,
 		`DELETE FROM subscriptions WHERE address = ?`,
 		`DELETE FROM consents WHERE address = ?`,
 	} {
@@ -74,18 +88,22 @@ func (t *tx) forget(ctx context.Context) error {
 	if _, err := t.exec(ctx, `DELETE FROM requests WHERE at < ?`, us(t.now.AddDate(0, 0, -31))); err != nil {
 		return err
 	}
-	var ids []int64
-	err := t.each(ctx, `SELECT id FROM addresses WHERE standing = 'pending' AND updated_at < ? ORDER BY updated_at LIMIT 500`, []any{us(t.now.Add(-30 * 24 * time.Hour))},
-		func(scan func(...any) error) error {
-			var id int64
-			err := scan(&id)
-			ids = append(ids, id)
-			return err
-		})
+	ids, err := t.ids(ctx, `SELECT id FROM addresses WHERE standing = 'pending' AND updated_at < ? ORDER BY updated_at LIMIT 500`, us(t.now.Add(-30*24*time.Hour)))
 	for _, id := range ids {
 		if err == nil {
 			err = t.erase(ctx, id, Deed{Act: WasErased, How: "never confirmed"})
 		}
 	}
 	return err
+}
+
+// ids are the numbers that a query finds.
+func (t *tx) ids(ctx context.Context, query string, args ...any) (all []int64, err error) {
+	err = t.each(ctx, query, args, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		all = append(all, id)
+		return err
+	})
+	return all, err
 }

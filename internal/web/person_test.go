@@ -98,6 +98,9 @@ func TestPreferences(t *testing.T) {
 	if saved.status != http.StatusOK || b.Name != "Ada Lovelace" || b.Language != "en" || fmt.Sprint(b.Topics) != "[board python]" || b.QuietFrom != 22*60 || b.QuietTo != 7*60+30 || b.Zone != "Europe/Paris" {
 		t.Errorf("%d, %+v", saved.status, b)
 	}
+	if !strings.Contains(saved.body, "en pause jusqu’au 1er\u00a0avril 2027") {
+		t.Errorf("the page tells the pause in another zone than the one that was saved:\n%s", saved.body)
+	}
 	paris, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)

@@ -187,7 +187,7 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, p reader) {
 		}, "page", s.network(r))
 		switch {
 		case err == nil:
-			p.PausedUntil, p.view = a.PausedUntil, s.view(r, a.Language)
+			p.Address, p.view = a, s.view(r, a.Language)
 			s.showPreferences(w, r, http.StatusOK, p, a, p.Say("C’est enregistré.", "Saved."), nil)
 			return
 		case errors.Is(err, people.ErrLink):

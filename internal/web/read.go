@@ -109,7 +109,7 @@ func passable(m announce.Message) (string, error) {
 		}
 		return false
 	}
-	var drop []*html.Node
+	var drop, mine []*html.Node
 	for n := range root.Descendants() {
 		switch {
 		case n.Type == html.TextNode && own(n.Data):
@@ -121,7 +121,7 @@ func passable(m announce.Message) (string, error) {
 		case n.Type == html.ElementNode:
 			for i, a := range n.Attr {
 				if own(a.Val) {
-					drop = append(drop, n)
+					mine = append(mine, n)
 				}
 				if a.Key == "src" {
 					n.Attr[i].Val = inline(m, a.Val)
@@ -134,9 +134,52 @@ func passable(m announce.Message) (string, error) {
 			n.Parent.RemoveChild(n)
 		}
 	}
+	for _, n := range mine {
+		if n.Parent != nil {
+			unlink(n)
+		}
+	}
 	var out strings.Builder
 	err = html.Render(&out, root)
 	return out.String(), err
+}
+
+// unlink takes a person's own link off a page. Of one in the middle of a sentence the words stay; one that stands alone or
+// in a row goes with its dot, and with the paragraph that it leaves empty.
+func unlink(n *html.Node) {
+	up, before, after := n.Parent, n.PrevSibling, n.NextSibling
+	dotted := func(t *html.Node, cut func(string) (string, bool)) bool {
+		if t == nil || t.Type != html.TextNode {
+			return false
+		}
+		rest, ok := cut(t.Data)
+		if ok {
+			t.Data = rest
+		}
+		return ok
+	}
+	inRow := dotted(before, func(s string) (string, bool) {
+		rest, ok := strings.CutSuffix(strings.TrimSpace(s), "·")
+		return strings.TrimRight(rest, " "), ok
+	}) || dotted(after, func(s string) (string, bool) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(s), "·")
+		return strings.TrimLeft(rest, " "), ok
+	})
+	if !inRow && n.DataAtom == atom.A && (worded(before) || worded(after)) {
+		for c := n.FirstChild; c != nil; c = n.FirstChild {
+			n.RemoveChild(c)
+			up.InsertBefore(c, n)
+		}
+	}
+	up.RemoveChild(n)
+	if up.DataAtom == atom.P && !slices.ContainsFunc(slices.Collect(up.Descendants()), func(c *html.Node) bool { return worded(c) || c.DataAtom == atom.Img }) {
+		up.Parent.RemoveChild(up)
+	}
+}
+
+// worded reports whether a node is a text with more than blanks.
+func worded(n *html.Node) bool {
+	return n != nil && n.Type == html.TextNode && strings.TrimSpace(n.Data) != ""
 }
 
 // inline is the address of a picture; of one that travels with the mail (cid:image1), the picture itself.

@@ -116,14 +116,17 @@ func TestRead(t *testing.T) {
 func TestPassable(t *testing.T) {
 	got, err := passable(announce.Message{
 		Name: "Ada",
-		HTML: `<!doctype html><html lang="fr"><body style="color:#000"><p>Bonjour` + announce.NameMark + `, <a href="` + announce.PreferencesMark + `">préférences</a></p>` +
+		HTML: `<!doctype html><html lang="fr"><body style="color:#000"><p>Bonjour` + announce.NameMark + `, <a href="` + announce.PreferencesMark + `">vos choix</a> sont à vous.</p>` +
+			`<p>Rencontres · <a href="` + announce.ArchiveMark + `">En ligne</a></p>` +
+			`<p><a href="` + announce.PreferencesMark + `#why">Pourquoi</a> · <a href="` + announce.PreferencesMark + `#often">Moins</a> · <a href="` + announce.UnsubscribeMark + `">Partir</a></p>` +
+			`<p><a href="` + announce.UnsubscribeMark + `">Partir</a></p>` +
 			`<img src="cid:image1" alt="x"><img src="cid:image2" alt="y"><script>alert(1)</script><form action="x"></form><p>fin</p></body></html>`,
 		Images: []announce.Picture{{Type: "image/png", Data: []byte("png")}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `<p>Bonjour, </p><img src="data:image/png;base64,cG5n" alt="x"/><img src="cid:image2" alt="y"/><p>fin</p>`; !strings.Contains(got, want) {
+	if want := `<p>Bonjour, vos choix sont à vous.</p><p>Rencontres</p><img src="data:image/png;base64,cG5n" alt="x"/><img src="cid:image2" alt="y"/><p>fin</p>`; !strings.Contains(got, want) {
 		t.Errorf("%s\ndoes not hold %s", got, want)
 	}
 }

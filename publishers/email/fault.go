@@ -210,29 +210,29 @@ func (r *relay) refusal(f failure) *announce.Error {
 	return e
 }
 
-var quoted = regexp.MustCompile(`[^\s<>()"',;:=@]+@[A-Za-z0-9][A-Za-z0-9.-]*`)
+// addressed finds mail addresses (RFC 5321, 4.1.2, and RFC 6531) in what servers say.
+var addressed = regexp.MustCompile(`("(\\.|[^"\\])*"|[^\s<>()\[\]"',;:=@]+)@(\[[^\]\s]*\]|[^\s<>()\[\]"',;:@]+)`)
 
-// quote makes the server's words fit for the console and the log: short, printable, without our password, and without any
-// address but the sender's.
+// quote makes the server's words fit for the console and the log: short, printable, without our password and without any
+// address but the sender's: servers like to repeat them, and they are in no log.
 func (r *relay) quote(s string) string {
 	if p := r.password.Reveal(); p != "" {
 		for _, secret := range []string{p, encode(p), encode("\x00" + r.username + "\x00" + p), encode(r.username)} {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
 	}
-	s = quoted.ReplaceAllStringFunc(s, func(a string) string {
-		if strings.EqualFold(a, r.envelope) || strings.EqualFold(a, r.from.Address) {
-			return a
-		}
-		_, domain, _ := strings.Cut(a, "@")
-		return "…@" + domain
-	})
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
+	s = addressed.ReplaceAllStringFunc(s, func(a string) string {
+		if strings.EqualFold(a, r.envelope) || r.from != nil && strings.EqualFold(a, r.from.Address) {
+			return a
+		}
+		return "…"
+	})
 	if r := []rune(s); len(r) > 200 {
 		s = string(r[:200]) + "…"
 	}

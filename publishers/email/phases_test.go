@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/textproto"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +190,23 @@ func (w want) check(t *testing.T, err error) {
 		t.Errorf("wants a fault and a short status: %q %q", e.Fault, e.Status)
 	}
 	discreet(t, err)
+}
+
+// What a server says is kept and logged, and names nobody, however it writes an address.
+func TestWordsNameNobody(t *testing.T) {
+	for said, want := range map[string]string{
+		"5.1.1 <ada.l+news@example.org>: Recipient address rejected": "It said: 5.1.1 <…>: Recipient address rejected",
+		"5.1.1 ada@example.org, no such user":                        "It said: 5.1.1 …, no such user",
+		`5.1.1 <"ada \"l\" b"@[192.0.2.1]> unknown`:                  "It said: 5.1.1 <…> unknown",
+		"5.1.1 (zoé@exemple.québec) inconnue":                        "It said: 5.1.1 (…) inconnue",
+		"5.1.1 rfc822;ada@example.org":                               "It said: 5.1.1 rfc822;…",
+		"5.1.1 see https://support.example.com/?p=NoSuchUser x-17":   "It said: 5.1.1 see https://support.example.com/?p=NoSuchUser x-17",
+	} {
+		f := failed(recipient, &textproto.Error{Code: 550, Msg: said})
+		if got := (&relay{settings: settings{server: server{host: "mx.example.org"}}}).explain(*f); !got.Gone || !strings.HasSuffix(got.Fault, want) {
+			t.Errorf("%q: %+v", said, got)
+		}
+	}
 }
 
 // discreet fails when an error, or what is behind it, shows the password.
@@ -377,7 +395,7 @@ func TestRefusalsDoNotNamePeople(t *testing.T) {
 	_, err := m.Publish(t.Context(), message(1))
 	gone.check(t, err)
 	said := err.Error()
-	if strings.Contains(strings.ToLower(said), "ada1") || !strings.Contains(said, "…@example.org>: no such user") || !strings.Contains(said, m.envelope) {
+	if strings.Contains(strings.ToLower(said), "ada1") || !strings.Contains(said, "…>: no such user") || !strings.Contains(said, m.envelope) {
 		t.Error(said)
 	}
 }

@@ -28,6 +28,7 @@ CREATE TABLE addresses (
 );
 CREATE UNIQUE INDEX addresses_mailbox ON addresses (channel, mailbox);
 CREATE INDEX addresses_person ON addresses (person) WHERE person > 0;
+CREATE INDEX addresses_replaces ON addresses (replaces) WHERE replaces > 0;
 CREATE INDEX addresses_owed ON addresses (owed_at) WHERE owed <> '';
 CREATE INDEX addresses_pending ON addresses (updated_at) WHERE standing = 'pending';
 
