@@ -38,7 +38,7 @@ func (s *Service) targets(a announce.Announcement) []account {
 	return out
 }
 
-func (t account) takes(k announce.Kind) bool { return len(t.Kinds) == 0 || slices.Contains(t.Kinds, k) }
+func (a account) takes(k announce.Kind) bool { return len(a.Kinds) == 0 || slices.Contains(a.Kinds, k) }
 
 // page is one text of an account: in one language, or in several at once.
 type page struct {

@@ -54,10 +54,11 @@ func (db *DB) GroupPauses(ctx context.Context) (all []GroupPause, err error) {
 	return all, db.fault(err)
 }
 
-// endPauses lets an account write to all groups again: what waited for the end of a pause is due now.
+// endPauses lets an account write to all groups again. What was put off, for whatever reason, is due now: a group may have
+// been paused again while its letters waited, so the moment that they wait for names no pause any more.
 func (t *tx) endPauses(ctx context.Context, account string) error {
-	if _, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan IN (SELECT id FROM plans WHERE account = ? AND open = 1) AND next > first_due AND first_due < ?
-		AND next IN (SELECT until FROM pauses WHERE account = ? AND until > ?)`, us(t.now), account, us(t.now), account, us(t.now)); err != nil {
+	if _, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan IN (SELECT id FROM plans WHERE account = ? AND open = 1) AND next > first_due AND next > ? AND first_due < ?`,
+		us(t.now), account, us(t.now), us(t.now)); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, `DELETE FROM pauses WHERE account = ?`, account)

@@ -308,3 +308,51 @@ func TestCanary(t *testing.T) {
 		}
 	})
 }
+
+// Mail servers are believed the second time, a day later and not much later; other channels at once.
+func TestGoneForGood(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		deed := Deed{Act: Added, How: "test", Basis: "express"}
+		_, err := db.AddAddresses(ctx, []Address{mail("ada@example.org"), {Channel: "telegram", Address: "42", Everything: true}}, deed)
+		must(t, err)
+		refuse := func(account string) {
+			t.Helper()
+			id := save(t, db, sample(db).personal(db, account))
+			planAll(t, db, 10)
+			b, err := db.Lease(ctx, account, id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 1})
+			if err != nil || len(b.Letters) != 1 {
+				t.Fatalf("%d letters, %v", len(b.Letters), err)
+			}
+			if began, _, err := db.Advance(ctx, nil, b.Letters[0]); began != Begun || err != nil {
+				t.Fatal(began, err)
+			}
+			end(t, db, gone(b.Letters[0], "example.org"))
+		}
+		standing := func(channel, address string) Standing {
+			t.Helper()
+			a, err := db.AddressOf(ctx, channel, address)
+			must(t, err)
+			return a.Standing
+		}
+		refuse("telegram")
+		if s := standing("telegram", "42"); s != Bounced {
+			t.Errorf("who blocked the bot is %s", s)
+		}
+		for i, step := range []struct {
+			wait time.Duration
+			want Standing
+		}{{0, Active}, {23 * time.Hour, Active}, {bounceWithin, Active}, {25 * time.Hour, Bounced}} {
+			p.clock.forward(step.wait)
+			refuse("email")
+			if s := standing("email", "ada@example.org"); s != step.want {
+				t.Errorf("%d: %s, want %s", i, s, step.want)
+			}
+		}
+		proof, err := db.Consents(ctx, 1)
+		if err != nil || proof[len(proof)-1].Act != HasBounced {
+			t.Errorf("%+v %v", proof, err)
+		}
+	})
+}
