@@ -162,6 +162,15 @@ func (f *fates) pause(group, why string, until, now time.Time) {
 	}
 }
 
+// recorded notes that the pause of a group is on record: it ends when it is not there any more.
+func (f *fates) recorded(group string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if x := f.by[group]; x != nil {
+		x.recorded = true
+	}
+}
+
 // onRecord makes the pauses those of the record: all that are known there, and none that were and are not any more.
 func (f *fates) onRecord(all map[string]store.GroupPause, now time.Time) {
 	f.mu.Lock()

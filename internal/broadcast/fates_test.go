@@ -84,3 +84,19 @@ func TestGroupsPauseAndPace(t *testing.T) {
 		t.Error("the paused group was forgotten")
 	}
 }
+
+// A pause that was put on record ends with it, however soon.
+func TestPauseEndsWithItsRecord(t *testing.T) {
+	now := time.Date(2027, 3, 14, 18, 30, 0, 0, time.UTC)
+	var f fates
+	f.pause("example.org", "busy", now.Add(time.Hour), now)
+	f.onRecord(nil, now)
+	if f.paused("example.org", now).IsZero() {
+		t.Error("a pause that is not on record yet was forgotten")
+	}
+	f.recorded("example.org")
+	f.onRecord(nil, now)
+	if until := f.paused("example.org", now); !until.IsZero() {
+		t.Errorf("it was resumed and waits until %s", until)
+	}
+}

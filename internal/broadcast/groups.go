@@ -166,6 +166,7 @@ func (s *Service) pauseGroup(a account, p store.GroupPause) {
 		s.Log.Error("a pause could not be put on record; it holds until this server ends", "account", a.Name, "group", p.Group, "err", err)
 		return
 	}
+	a.groups.recorded(p.Group)
 	s.Log.Warn("a group of addresses waits", "account", a.Name, "group", p.Group, "until", p.Until, "why", p.Why)
 }
 
