@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/crieur/crieur/internal/store"
 )
 
 // A provider that refuses everybody is paused; one that refuses its dead addresses is not.
@@ -51,6 +53,38 @@ func TestGroupsForgetHours(t *testing.T) {
 	for i := range 40 {
 		if _, tripped := f.heard("example.org", true, later.Add(time.Duration(i)*time.Second)); tripped {
 			t.Fatal("what was two hours ago counts")
+		}
+	}
+}
+
+// A pause that was on record, and is not any more, is over; one that never came there holds.
+func TestPausesOnRecord(t *testing.T) {
+	now := time.Date(2027, 3, 14, 18, 30, 0, 0, time.UTC)
+	until := now.Add(time.Hour)
+	var f fates
+	for _, g := range []string{"kept", "ended", "never"} {
+		f.pause(g, "busy", until, now)
+	}
+	f.recorded("kept")
+	f.recorded("ended")
+	f.onRecord(map[string]store.GroupPause{"kept": {Until: until, Why: "busy"}, "other": {Until: until, Since: now, Doubted: now, Why: "refuses"}}, now)
+	for g, want := range map[string]time.Time{"kept": until, "ended": {}, "never": until, "other": until} {
+		if got := f.paused(g, now); !got.Equal(want) {
+			t.Errorf("%s is paused until %v", g, got)
+		}
+	}
+	if got, _ := f.blamed("other", now); !got.Equal(until) {
+		t.Error("what another server found out is not known here")
+	}
+	for i := range fateAgain { // it is still doubted when the pause is over
+		_, tripped := f.heard("other", true, until.Add(time.Second))
+		if tripped != (i == fateAgain-1) {
+			t.Errorf("answer %d: %v", i+1, tripped)
+		}
+	}
+	for range 2 * fateLeast { // and believed after a day
+		if _, tripped := f.heard("other", true, now.Add(fateDoubt+2*fateWindow)); tripped {
+			t.Fatal("no provider is wrong for so long")
 		}
 	}
 }

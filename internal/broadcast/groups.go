@@ -70,25 +70,44 @@ func (m *mailing) inTurn(b *store.Batch) ([]*store.Letter, error) {
 		return b.Letters, nil
 	}
 	now := m.Store.Now()
-	var may, later []*store.Letter
+	var may, late, paused []*store.Letter
 	for _, l := range b.Letters {
 		g := m.account.group(l.To)
 		if g == "" || l.Calling != announce.Nothing {
 			may = append(may, l)
 			continue
 		}
-		wait, _ := m.account.groups.turn(g, m.account.groupPace(g), l.Next.After(l.First) && l.Attempts == 0, now)
+		wait, why := m.account.groups.turn(g, m.account.groupPace(g), l.Next.After(l.First) && l.Attempts == 0, now)
 		if wait <= 0 {
 			may = append(may, l)
 			continue
 		}
 		l.Next = now.Add(wait)
-		later = append(later, l)
+		if why != "" {
+			paused = append(paused, l)
+		} else {
+			late = append(late, l)
+		}
 	}
-	if len(later) == 0 {
-		return may, nil
+	if len(late) > 0 {
+		if _, err := m.Store.PutOff(context.Background(), b, late, false); err != nil {
+			return nil, err
+		}
 	}
-	return may, m.Store.PutOff(context.Background(), b, later)
+	return may, m.behind(b, paused)
+}
+
+// behind puts letters off until the end of their group's pause. When that is not on record any more, or not yet, the record is
+// read again.
+func (m *mailing) behind(b *store.Batch, paused []*store.Letter) error {
+	if len(paused) == 0 {
+		return nil
+	}
+	n, err := m.Store.PutOff(context.Background(), b, paused, true)
+	if err == nil && n < len(paused) {
+		m.readGroups(context.Background())
+	}
+	return err
 }
 
 // putOff puts a letter off whose group was paused since it was leased.
@@ -102,7 +121,7 @@ func (m *mailing) putOff(l leased) bool {
 		return false
 	}
 	l.Next = until
-	if err := m.Store.PutOff(context.Background(), &l.of.Batch, []*store.Letter{l.Letter}); err != nil {
+	if err := m.behind(&l.of.Batch, []*store.Letter{l.Letter}); err != nil {
 		m.Log.Warn("a letter that must wait could not be put off; it is looked at again", "account", m.account.Name, "err", err)
 	}
 	return true

@@ -65,22 +65,31 @@ func (t *tx) endPauses(ctx context.Context, account string) error {
 	return err
 }
 
-// PutOff lets letters of a batch that are not being called wait until their Next. It counts as no attempt. What somebody
-// else has leased meanwhile stays as it is.
-func (db *DB) PutOff(ctx context.Context, b *Batch, all []*Letter) error {
-	return db.write(ctx, func(ctx context.Context, t *tx) error {
+// PutOff lets letters of a batch that are not being called wait until their Next, and tells how many. It counts as no
+// attempt. What somebody else has leased meanwhile stays as it is. paused: they wait for the end of a pause; when that is not on
+// record any more, they stay due.
+func (db *DB) PutOff(ctx context.Context, b *Batch, all []*Letter, paused bool) (n int, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		n = 0
 		ours, err := newRound(t).ours(ctx, b)
 		if err != nil || !ours {
 			return err
 		}
 		for _, l := range all {
-			if _, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan = ? AND address = ? AND calling = '' AND rest = '' AND next <= ? AND first_due < ?`,
-				us(l.Next), l.Plan, l.Address, us(t.now), us(l.Next)); err != nil {
+			k, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan = ? AND address = ? AND calling = '' AND rest = '' AND next <= ? AND first_due < ?
+				AND (? = 0 OR EXISTS (SELECT 1 FROM pauses x WHERE x.account = ? AND x.until >= ?))`,
+				us(l.Next), l.Plan, l.Address, us(t.now), us(l.Next), flag(paused), b.Account, us(l.Next))
+			if err != nil {
 				return err
 			}
+			n += int(k)
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // forgiveAtOnce bounds a change of Forgive.

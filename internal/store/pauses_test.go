@@ -84,8 +84,16 @@ func TestLettersArePutOff(t *testing.T) {
 		for _, l := range b.Letters[:4] {
 			l.Next = until
 		}
+		putOff := func(all []*Letter, paused bool, want int) {
+			t.Helper()
+			if n, err := db.PutOff(ctx, &b, all, paused); n != want || err != nil {
+				t.Fatalf("%d were put off, want %d: %v", n, want, err)
+			}
+		}
+		putOff(b.Letters[:4], true, 0) // somebody ended the pause meanwhile
 		must(t, db.PauseGroup(ctx, GroupPause{Account: "email", Group: "example.org", Until: until, Why: "slow"}))
-		must(t, db.PutOff(ctx, &b, b.Letters[:4]))
+		putOff(b.Letters[:3], true, 3)
+		putOff(b.Letters[3:4], false, 1)
 		must(t, db.GiveBack(ctx, &b))
 		if to := sendAll(t, db, id); !slices.Equal(to, []int64{5, 6}) {
 			t.Errorf("sent to %v", to)
@@ -106,7 +114,7 @@ func TestLettersArePutOff(t *testing.T) {
 			t.Fatalf("%d, then %d letters", len(b.Letters), len(other.Letters))
 		}
 		b.Letters[0].Next = db.Now().Add(time.Hour)
-		must(t, db.PutOff(ctx, &b, b.Letters[:1]))
+		putOff(b.Letters[:1], false, 0)
 		if began, _, err := db.Advance(ctx, nil, other.Letters[0]); began != Begun || err != nil {
 			t.Error(began, err)
 		}
