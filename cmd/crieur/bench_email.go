@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -15,8 +14,6 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -245,101 +242,6 @@ func startSink(ctx context.Context) (*sinkProcess, error) {
 		return nil, errors.Join(err, k.close())
 	}
 	return k, nil
-}
-
-// floor is how many mails per second a minimal writer brings to the sink. ahead: it sends the next envelope right behind each mail.
-func (c benchEmailCmd) floor(ctx context.Context, k *sinkProcess, mail []byte, n int, ahead bool) (rate float64, err error) {
-	if _, err := k.order("reset"); err != nil {
-		return 0, err
-	}
-	address := k.address
-	if c.RTT > 0 {
-		host, port, stop, err := delay(k.address, c.RTT)
-		if err != nil {
-			return 0, err
-		}
-		defer stop()
-		address = net.JoinHostPort(host, port)
-	}
-	var next atomic.Int64
-	var mu sync.Mutex
-	var g sync.WaitGroup
-	began := time.Now()
-	for range c.Connections {
-		g.Go(func() {
-			failed := writeMails(ctx, address, mail, func() (int64, bool) { i := next.Add(1); return i, i <= int64(n) }, ahead)
-			mu.Lock()
-			err = errors.Join(err, failed)
-			mu.Unlock()
-		})
-	}
-	g.Wait()
-	took := time.Since(began)
-	if err != nil {
-		return 0, err
-	}
-	told, err := k.order("count")
-	if err == nil && told.People != int64(n) {
-		err = fmt.Errorf("the floor reached %d of %d people", told.People, n)
-	}
-	return float64(n) / took.Seconds(), err
-}
-
-func writeMails(ctx context.Context, address string, mail []byte, next func() (int64, bool), ahead bool) error {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
-	r := bufio.NewReader(c)
-	answer := func(lines int) error {
-		for range lines {
-			if _, err := r.ReadSlice('\n'); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if _, err := io.WriteString(c, "EHLO floor\r\n"); err != nil {
-		return err
-	}
-	if err := answer(4); err != nil {
-		return err
-	}
-	var b []byte
-	envelope := func(i int64) {
-		b = append(b, "MAIL FROM:<mesure@example.org>\r\nRCPT TO:<floor"...)
-		b = append(strconv.AppendInt(b, i, 10), "@example.org>\r\nDATA\r\n"...)
-	}
-	waiting := 0 // answers to the mail before
-	for i, more := next(); more; {
-		if len(b) == 0 || !ahead {
-			b = b[:0]
-			envelope(i)
-			if _, err := c.Write(b); err != nil {
-				return err
-			}
-		}
-		if err := answer(waiting + 3); err != nil {
-			return err
-		}
-		waiting = 0
-		i, more = next()
-		b = append(b[:0], mail...)
-		if ahead && more {
-			envelope(i)
-			waiting = 1
-		}
-		if _, err := c.Write(b); err != nil {
-			return err
-		}
-		if waiting == 0 {
-			if err := answer(1); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // delay is a proxy to an address that brings every byte half a round trip late.

@@ -43,9 +43,6 @@ const (
 	Monthly Frequency = "monthly"
 )
 
-// Frequencies lists the frequencies, the most frequent first.
-func Frequencies() []Frequency { return []Frequency{Now, Daily, Weekly, Monthly} }
-
 // Address is one address of a person on a personal channel, and all that the person chose for it.
 type Address struct {
 	ID          int64

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -229,40 +228,6 @@ func (r *round) endSlow(ctx context.Context, a *advance) error {
 		return nil
 	}
 	return r.t.gone(ctx, e)
-}
-
-// A mail server that says that an address does not exist is believed when it says so again, between bounceAfter and
-// bounceWithin later.
-const (
-	bounceAfter  = 24 * time.Hour
-	bounceWithin = 90 * 24 * time.Hour
-)
-
-// gone notes that an address was said not to exist. Elsewhere than in mail that is final: a browser's subscription that was
-// ended, a bot that was blocked, a receiver that wants no more.
-func (t *tx) gone(ctx context.Context, e *Ended) error {
-	address, status := e.Letter.Address, e.Status
-	if _, err := t.exec(ctx, `INSERT INTO reports (id, at, source, class, status, address, domain, detail, plan) VALUES (?, ?, ?, 'hard', ?, ?, ?, '', ?) ON CONFLICT DO NOTHING`,
-		e.Letter.ID+"-"+strconv.FormatInt(us(e.Letter.Began), 36), us(t.now), byDelivery, clean(status), address, clean(e.Group), e.Letter.Plan); err != nil {
-		return err
-	}
-	var channel string
-	var hard int64
-	if _, err := t.one(ctx, `SELECT channel, hard_at FROM addresses WHERE id = ?`+t.lock("FOR UPDATE"), []any{address}, &channel, &hard); err != nil {
-		return err
-	}
-	first := at(hard)
-	if hard == 0 || t.now.Sub(first) > bounceWithin {
-		if _, err := t.exec(ctx, `UPDATE addresses SET hard_at = ? WHERE id = ?`, us(t.now), address); err != nil {
-			return err
-		}
-		first = t.now
-	}
-	if channel == "email" && t.now.Sub(first) < bounceAfter {
-		return nil
-	}
-	_, err := t.leave(ctx, address, Bounced, Deed{Act: HasBounced, How: "delivery", Detail: status})
-	return err
 }
 
 const beginQuick = `UPDATE letters SET calling = 'publish', call_rev = rev, began = ?, attempts = 1

@@ -59,7 +59,7 @@ func TestPagesAreSound(t *testing.T) {
 	s := newSite(t, func(o *Options) {
 		o.PushKey, o.ServiceWorker = "BKey", []byte("// shows")
 		o.Telegram = func(people.Bearer) string { return "https://t.me/essai_bot?start=x" }
-		o.Frequencies = store.Frequencies()
+		o.Frequencies = []store.Frequency{store.Now, store.Daily, store.Weekly, store.Monthly}
 	})
 	for name, page := range s.everyPage() {
 		for _, fault := range unsound(page.body) {
