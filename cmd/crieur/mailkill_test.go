@@ -125,7 +125,11 @@ func TestKillMailing(t *testing.T) {
 		cmd, dead = c.start("")
 	}
 	var p broadcast.People
-	t.Cleanup(func() { t.Logf("as it stood: %+v", p) })
+	t.Cleanup(func() {
+		if all, err := c.client.Channels(context.Background()); t.Failed() && err == nil {
+			t.Logf("as it stood: %+v, channels %+v", p, all)
+		}
+	})
 	c.until("everybody has it", ample, func() bool {
 		st, err := c.client.Status(context.Background(), id)
 		if err != nil || len(st.People) != 1 {
