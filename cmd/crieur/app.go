@@ -25,6 +25,7 @@ import (
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/internal/web"
 	"github.com/crieur/crieur/publishers"
+	"github.com/crieur/crieur/publishers/webhook"
 	"github.com/crieur/crieur/queue"
 	"github.com/crieur/crieur/templates"
 )
@@ -39,7 +40,8 @@ type app struct {
 	people  *people.Service
 	links   *people.Links
 	intake  *bounce.Intake
-	chats   *chats // nil: nobody is written to over Telegram
+	chats   *chats            // nil: nobody is written to over Telegram
+	follow  *webhook.Receiver // of subscribers' changes; nil: none
 	handler http.Handler
 
 	stopping chan struct{} // closed when the server stops
@@ -98,6 +100,9 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.links = people.NewLinks(c.PublicURL, key)
 	fetcher := fetch.New(fetch.Options{Allow: c.FetchAllow})
 	if a.intake, err = intake(environ, a.links, fetcher); err != nil {
+		return a, &configError{err}
+	}
+	if a.follow, err = followed(environ); err != nil {
 		return a, &configError{err}
 	}
 	metrics := prometheus.NewRegistry()

@@ -207,7 +207,7 @@ func accounts(list string) []string {
 // unknown finds variables that nobody reads, most likely misspelt.
 func unknown(environ map[string]string) []error {
 	var names []string
-	for _, v := range slices.Concat(publishers.Describe(Config{}, prefix), publishers.Describe(Client{}, prefix), publishers.Describe(bounce.Config{}, bouncePrefix)) {
+	for _, v := range slices.Concat(publishers.Describe(Config{}, prefix), publishers.Describe(Client{}, prefix), publishers.Describe(bounce.Config{}, bouncePrefix), publishers.Describe(followConfig{}, followPrefix)) {
 		names = append(names, v.Name)
 	}
 	var errs []error

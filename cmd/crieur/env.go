@@ -35,6 +35,7 @@ func writeEnv(w io.Writer) error {
 	}
 	section("Crieur", publishers.Describe(Config{}, prefix))
 	section("Mail that comes back, and complaints", publishers.Describe(bounce.Config{}, bouncePrefix))
+	section("A program that is told of every change of a subscriber", publishers.Describe(followConfig{}, followPrefix))
 	section("The command line, talking to a server elsewhere", publishers.Describe(Client{}, prefix))
 	section("Every account: CRIEUR_SLACK_LANGUAGE, CRIEUR_SLACK_PARTNERS_LANGUAGE", publishers.Common())
 	all := publishers.Variables()

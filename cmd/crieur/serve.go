@@ -56,6 +56,9 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 	if a.chats != nil {
 		g.Go(func() error { return a.chats.run(ctx) })
 	}
+	if a.follow != nil {
+		g.Go(func() error { return a.people.Follow(ctx, a.follow.Post) })
+	}
 	g.Go(func() error { return a.intake.Run(ctx, a.heard, a.log) })
 	g.Go(func() error { return served(public.Serve(listener)) })
 	g.Go(func() error { return served(local.Serve(socket)) })

@@ -52,7 +52,10 @@ func (db *DB) takeBack(ctx context.Context) error {
 		if _, err := t.exec(ctx, takeBack, now, now, now, db.owner); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `UPDATE leases SET lease_until = ? WHERE lease_until > ? AND owner = ?`, now, now, db.owner)
+		if _, err := t.exec(ctx, `UPDATE leases SET lease_until = ? WHERE lease_until > ? AND owner = ?`, now, now, db.owner); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `UPDATE cursors SET next = 0 WHERE owner = ?`, db.owner)
 		return err
 	})
 }

@@ -83,7 +83,7 @@ func (p *people) of(address string) (*publisher, error) {
 	if err != nil {
 		return nil, &announce.Error{Outcome: announce.Permanent, Gone: true, Field: "to", Fault: "this is not the address of a receiver: https://, a public host and a path, without user and fragment"}
 	}
-	r := &publisher{path: u.RequestURI(), now: p.now}
+	r := &publisher{Receiver{path: u.RequestURI(), now: p.now}}
 	for _, s := range p.secrets {
 		own, err := ReceiverSecret(s, address)
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
-	"github.com/crieur/crieur/publishers/internal/rest"
 )
 
 const (
@@ -41,23 +39,11 @@ func New(c Config, _ announce.Site) (announce.Publisher, error) {
 	case c.URL.Empty():
 		return nil, errors.New("URL: is required: the address of the receiver; or set PEOPLE=true to tell a receiver of each subscriber")
 	}
-	u, err := parseURL(c.URL.Reveal(), c.AllowPrivate)
-	if err != nil {
-		return nil, fmt.Errorf("URL: %w", err)
-	}
-	p := &publisher{path: u.RequestURI(), now: time.Now}
-	err = c.each(func(secret announce.Secret) error {
-		sign, err := newSigner(secret.Reveal())
-		p.signers = append(p.signers, sign)
-		return err
-	})
+	r, err := NewReceiver(c)
 	if err != nil {
 		return nil, err
 	}
-	if p.client, err = rest.NewGuarded(who, u.Scheme+"://"+u.Host, nil, c.allowed()...); err != nil {
-		return nil, fmt.Errorf("URL: %w", err)
-	}
-	return p, nil
+	return &publisher{*r}, nil
 }
 
 // parseURL reads the address of a receiver. The error does not quote it.
@@ -97,12 +83,7 @@ func (c Config) allowed() []netip.Prefix {
 }
 
 // publisher cannot look and cannot be checked: a receiver takes events, and nothing else is known of it.
-type publisher struct {
-	client  *rest.Client
-	path    string
-	signers []signer
-	now     func() time.Time
-}
+type publisher struct{ Receiver }
 
 var (
 	_ announce.Amender   = (*publisher)(nil)
@@ -142,7 +123,7 @@ func (p *publisher) tell(ctx context.Context, kind, verb string, m announce.Mess
 	if err != nil {
 		return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Fault: "the event could not be composed; this is a fault of the program", Err: err}
 	}
-	if err := p.post(ctx, t.event(verb), body, verb == "publish"); err != nil {
+	if err := p.post(ctx, t.event(verb), body, verb == "publish", classify(verb == "publish")); err != nil {
 		return announce.Receipt{}, err
 	}
 	return announce.Receipt{ID: t.String(), At: now}, nil
@@ -158,17 +139,7 @@ func (p *publisher) Retract(ctx context.Context, r announce.Receipt) error {
 	if err != nil {
 		return &announce.Error{Outcome: announce.Permanent, Fault: "the event could not be composed; this is a fault of the program", Err: err}
 	}
-	return p.post(ctx, t.event("retract"), body, false)
-}
-
-// post sends an event once. Every 2xx is success, whatever it says.
-func (p *publisher) post(ctx context.Context, id string, body []byte, create bool) error {
-	at := strconv.FormatInt(p.now().Unix(), 10)
-	_, err := p.client.Do(ctx, rest.Call{
-		Method: http.MethodPost, Path: p.path, Raw: body, Type: "application/json", Create: create, Classify: classify(create),
-		Header: http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {at}, "Webhook-Signature": {signatures(p.signers, id, at, body)}},
-	})
-	return err
+	return p.post(ctx, t.event("retract"), body, false, classify(false))
 }
 
 // told is what a receipt keeps: which revision of which delivery the receiver knows.

@@ -287,3 +287,12 @@ END $$;
 -- +goose StatementEnd
 CREATE TRIGGER events_keep BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION events_refuse();
 CREATE TRIGGER events_stay BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION events_refuse();
+
+-- How far the events were told to whoever follows them.
+CREATE TABLE cursors (
+	name  TEXT PRIMARY KEY NOT NULL,
+	seq   BIGINT  NOT NULL, -- the last event that they have
+	tries BIGINT  NOT NULL, -- of the next one, in vain
+	next  BIGINT  NOT NULL, -- nobody tells them more before then
+	owner TEXT   NOT NULL  -- who said so
+);

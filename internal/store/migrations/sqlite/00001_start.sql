@@ -289,3 +289,12 @@ CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN
 	SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
 -- +goose StatementEnd
+
+-- How far the events were told to whoever follows them.
+CREATE TABLE cursors (
+	name  TEXT PRIMARY KEY NOT NULL,
+	seq   INTEGER NOT NULL, -- the last event that they have
+	tries INTEGER NOT NULL, -- of the next one, in vain
+	next  INTEGER NOT NULL, -- nobody tells them more before then
+	owner TEXT   NOT NULL  -- who said so
+);
