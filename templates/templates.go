@@ -65,6 +65,7 @@ type Request struct {
 // Unsubscribe and Date stay empty. Every text is within the limits, or the error is an announce.Faults that says what to
 // shorten. The same request always gives the same messages.
 func (s *Set) Render(r Request) ([]announce.Message, error) {
+	r.Announcement.Topics = r.Announcement.Words()
 	a := r.Announcement
 	want := r.Language
 	if r.Limits.Multilingual {

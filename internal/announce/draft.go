@@ -16,7 +16,7 @@ type Draft struct {
 	Link        string            `json:"link,omitempty" doc:"Where to read more."`
 	Images      []Image           `json:"images,omitempty"`
 	Channels    []string          `json:"channels,omitempty" doc:"Accounts to publish on; empty: all that are switched on."`
-	Topics      []string          `json:"topics,omitempty"`
+	Topics      []string          `json:"topics,omitempty" doc:"Of those that people can choose, where there are any: they decide who is told, and are shown as hashtags. #word is only shown."`
 	Audience    []Language        `json:"audience_languages,omitempty" doc:"On personal channels, only people who read one of these languages; empty: everybody."`
 	Overrides   map[string]Text   `json:"overrides,omitempty" doc:"Other texts for one channel, by its name."`
 	PublishAt   string            `json:"publish_at,omitempty" doc:"Not before: a wall time (2027-03-14T18:30) or RFC 3339 with offset."`
@@ -43,6 +43,7 @@ type Rules struct {
 	Zone     string        // when the draft names none
 	Language Language      // when the draft names none and has several
 	Accounts []string      // those that are switched on
+	Topics   []string      // that people can choose; none: an announcement's may be any words
 	Undo     time.Duration // when the draft says nothing
 }
 

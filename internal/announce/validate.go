@@ -80,12 +80,7 @@ func (f *Faults) rest(a Announcement, r Rules) {
 			f.add(fmt.Sprintf("channels[%d]", i), "%q is named twice", clip(c))
 		}
 	}
-	f.count("topics", len(a.Topics), maxItems)
-	for i, t := range a.Topics {
-		if say := BadTopic(t); say != "" {
-			f.add(fmt.Sprintf("topics[%d]", i), "%s", say)
-		}
-	}
+	f.topics(a.Topics, r.Topics)
 	f.count("audience_languages", len(a.Audience), maxItems)
 	for i, l := range a.Audience {
 		if !languageTag.MatchString(string(l)) {
@@ -314,12 +309,4 @@ func clip(s string) string {
 		return string(r[:40]) + "…"
 	}
 	return s
-}
-
-// BadTopic says why a word cannot be a topic; empty: it can.
-func BadTopic(name string) string {
-	if topicName.MatchString(name) {
-		return ""
-	}
-	return "must be 1 to 64 letters, digits, spaces, - or _"
 }

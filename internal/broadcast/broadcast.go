@@ -132,12 +132,16 @@ func (s *Service) names() []string {
 	return names
 }
 
-func (s *Service) rules(now time.Time) announce.Rules {
+func (s *Service) rules(ctx context.Context, now time.Time) (announce.Rules, error) {
 	r := announce.Rules{Now: now, Zone: s.Site.Zone, Accounts: s.names(), Undo: s.Undo}
 	if len(s.Site.Languages) > 0 {
 		r.Language = s.Site.Languages[0]
 	}
-	return r
+	topics, err := s.Store.Topics(ctx)
+	for _, t := range topics {
+		r.Topics = append(r.Topics, t.Name)
+	}
+	return r, err
 }
 
 // Channel describes an account to people and programs.

@@ -247,7 +247,11 @@ type Preview struct {
 // is wrong; what does not fit one channel is told in that channel's preview.
 func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, error) {
 	now := s.Store.Now()
-	a, err := d.Announcement(s.rules(now))
+	rules, err := s.rules(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.Announcement(rules)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,11 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 		}
 	}
 	now := s.Store.Now()
-	a, err := d.Announcement(s.rules(now))
+	rules, err := s.rules(ctx, now)
+	if err != nil {
+		return Accepted{}, false, err
+	}
+	a, err := d.Announcement(rules)
 	if err != nil {
 		return Accepted{}, false, err
 	}
@@ -133,7 +137,11 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 		return Accepted{}, store.ErrRetracted
 	}
 	now := s.Store.Now()
-	a, err := d.Announcement(s.rules(now))
+	rules, err := s.rules(ctx, now)
+	if err != nil {
+		return Accepted{}, err
+	}
+	a, err := d.Announcement(rules)
 	if err != nil {
 		return Accepted{}, err
 	}

@@ -208,6 +208,11 @@ func TestChange(t *testing.T) {
 		if _, err := db.ChangeAddress(ctx, id, func(a *Address) error { a.Name = "x"; return refused }, Deed{Act: Changed}); !errors.Is(err, refused) {
 			t.Error(err)
 		}
+		waits := sample(db).personal(db, "email")
+		waits.Announcement.Topics = []string{"go", "#rust"}
+		save(t, db, waits)
+		want(t, db.RemoveTopic(ctx, "go", "ada"), ErrNamed)
+		planAll(t, db, 10)
 		must(t, db.RemoveTopic(ctx, "go", "ada"))
 		want(t, db.RemoveTopic(ctx, "go", "ada"), ErrNotFound)
 		if a, err := db.Address(ctx, id); err != nil || a.Name != "New name" || !slices.Equal(a.Topics, []string{"rust"}) {

@@ -23,7 +23,7 @@ type audience struct {
 func audienceOf(a announce.Announcement, p Plan) audience {
 	who := audience{
 		channel: announce.Channel(p.Account), kind: a.Kind, language: a.Default, zone: a.Zone,
-		topics: slices.Clone(a.Topics), languages: slices.Clone(a.Audience), only: p.Only,
+		topics: a.PickedBy(), languages: slices.Clone(a.Audience), only: p.Only,
 	}
 	if who.topics == nil {
 		who.topics = []string{}

@@ -113,7 +113,9 @@ func TestAudience(t *testing.T) {
 		}{
 			"no topics: everybody, and who chose the kind":     {want: []string{"all", "news", "board"}},
 			"a public topic: its readers too":                  {topics: []string{"go"}, want: []string{"all", "go", "news", "board"}},
-			"an unknown topic is public":                       {topics: []string{"rust"}, want: []string{"all", "news", "board"}},
+			"where topics are any words":                       {topics: []string{"rust"}, want: []string{"all", "news", "board"}},
+			"a word that is only shown picks nobody":           {topics: []string{"#go"}, want: []string{"all", "news", "board"}},
+			"a private topic beside a word that is only shown": {topics: []string{"board", "#go"}, want: []string{"board"}},
 			"a private topic alone stays among its readers":    {topics: []string{"board"}, want: []string{"board"}},
 			"a private and a public topic":                     {topics: []string{"board", "go"}, want: []string{"all", "go", "news", "board"}},
 			"English readers":                                  {topics: []string{"go"}, languages: []announce.Language{"en"}, want: []string{"go", "board"}},
@@ -169,7 +171,7 @@ func TestAudience(t *testing.T) {
 			idle(t, db, id)
 			balanced(t, db, id, "email")
 		}
-		if entries, err := db.Announcements(ctx, "", 100); err != nil || len(entries) != 10 {
+		if entries, err := db.Announcements(ctx, "", 100); err != nil || len(entries) != 12 {
 			t.Errorf("%d announcements are listed, %v", len(entries), err)
 		}
 	})

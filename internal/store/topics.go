@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/crieur/crieur/internal/announce"
 )
@@ -54,9 +55,27 @@ func (db *DB) PutTopic(ctx context.Context, p Topic, actor string) error {
 }
 
 // RemoveTopic takes a topic out of every choice. Whoever chose nothing else and not everything hears nothing any more.
-// ErrNotFound: there is none.
+// ErrNotFound: there is none. ErrNamed: an announcement whose audience is still to be picked names it; without the topic it
+// would go to others.
 func (db *DB) RemoveTopic(ctx context.Context, name, actor string) error {
 	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		err := t.each(ctx, `SELECT topics FROM plans WHERE open = 1 AND done = 0`, nil, func(scan func(...any) error) error {
+			var written string
+			var topics []string
+			if err := scan(&written); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(written), &topics); err != nil {
+				return err
+			}
+			if slices.Contains(topics, clean(name)) {
+				return ErrNamed
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 		if _, err := t.exec(ctx, `DELETE FROM subscriptions WHERE topic = ?`, clean(name)); err != nil {
 			return err
 		}

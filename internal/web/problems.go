@@ -31,6 +31,8 @@ func answer(err error) huma.StatusError {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, store.ErrRetracted):
 		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, store.ErrNamed):
+		return huma.Error409Conflict(err.Error() + ": without the topic it would go to others; wait until it is out, or take it back first")
 	case errors.Is(err, store.ErrKeyReused):
 		return huma.Error422UnprocessableEntity("this Idempotency-Key was used for another body; use a new key for a new announcement",
 			&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "was used for another body"})

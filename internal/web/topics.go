@@ -50,7 +50,7 @@ func (s *server) topics() {
 		}
 		return nil, nil
 	})
-	huma.Register(s.api, op("DELETE", "/v1/topics/{name}", "removeTopic", ScopeAdmin, "Take a topic out of every choice", 404),
+	huma.Register(s.api, op("DELETE", "/v1/topics/{name}", "removeTopic", ScopeAdmin, "Take a topic out of every choice", 404, 409),
 		func(ctx context.Context, in *struct {
 			Name string `path:"name" maxLength:"64"`
 		}) (*struct{}, error) {
