@@ -181,11 +181,30 @@ func TestLifeOfASubscription(t *testing.T) {
 	if again := command("subscribers", "add", "zoe@example.net"); !strings.Contains(again, "0 added") || !strings.Contains(again, "1 must never") {
 		t.Error(again)
 	}
+	if shown := command("subscribers", "suppressed", "Zoe@example.net"); !strings.Contains(shown, "erased") {
+		t.Error(shown)
+	}
+	for _, wrong := range [][]string{
+		{"zoe@example.net", "--reason", "mistyped"}, {"zoe@example.net", "--asked", "--reason", " "}, {"zoe@example.net", "--asked", "--reason", "Zoe@example.net wrote"},
+		{"nobody@example.net", "--asked", "--reason", "wrote to us"}, {"nobody", "--asked", "--reason", "wrote to us"},
+	} {
+		if code := run(ctx, append([]string{"subscribers", "lift"}, wrong...), vars, streams{strings.NewReader(""), &out, &errs}); code != exitInput {
+			t.Errorf("%q: exit %d", wrong, code)
+		}
+	}
 	if c, _, err := d.Submit(ctx, numbered(3), ""); err != nil || d.settle(t, c.ID).People[0].Planned != 3 {
 		t.Errorf("the announcement after the erasure: %v", err)
 	}
 	if n := slices.IndexFunc(d.world.Platform("email").Posts(), func(p sim.Post) bool { return p.To == "zoe@example.net" && strings.Contains(p.Raw, "n°3") }); n >= 0 {
 		t.Error("mail to somebody who was erased")
+	}
+	command("subscribers", "lift", "zoe@example.net", "--asked", "--reason", "wrote to us on May 2")
+	if back := command("subscribers", "add", "zoe@example.net"); !strings.Contains(back, "1 added") {
+		t.Error(back)
+	}
+	command("subscribers", "suppress", "zoe@example.net")
+	if shown := command("subscribers", "suppressed", "zoe@example.net"); !strings.Contains(shown, "by-hand") || !strings.Contains(shown, "on record: unsubscribed") {
+		t.Error(shown)
 	}
 }
 
@@ -219,6 +238,7 @@ func TestScopeOfSubscribers(t *testing.T) {
 		"tokens":   func() error { _, err := c.Tokens(ctx); return err }(),
 		"erase":    c.EraseSubscriber(ctx, "ada@example.org"),
 		"proof":    func() error { _, err := c.Consents(ctx, "ada@example.org"); return err }(),
+		"lift":     c.LiftSuppression(ctx, web.Lifting{Suppressing: web.Suppressing{Address: "ada@example.org"}, Reason: "x"}),
 		"topics":   c.PutTopic(ctx, web.Topic{Name: "x"}),
 	} {
 		if !status(err, 403) {

@@ -15,16 +15,19 @@ import (
 )
 
 type subscribersCmd struct {
-	Add    addSubscribersCmd    `cmd:"" help:"Add people: addresses as arguments, or one a line on standard input."`
-	List   listSubscribersCmd   `cmd:"" help:"List people, by address."`
-	Search searchSubscribersCmd `cmd:"" help:"List people whose address begins so, whatever their standing."`
-	Show   showSubscriberCmd    `cmd:"" help:"Show one person: what they chose, and how they stand."`
-	Change changeSubscriberCmd  `cmd:"" help:"Change what a person chose, because they asked."`
-	Remove removeSubscriberCmd  `cmd:"" help:"Take a person off the list."`
-	Erase  eraseSubscriberCmd   `cmd:"" help:"Forget a person for ever, on all their addresses."`
-	Import importCmd            `cmd:"" help:"Take in a list: CSV, or an export of Mailchimp, listmonk or Crieur."`
-	Export exportCmd            `cmd:"" help:"Write people with what they chose, as CSV or JSON."`
-	Proof  proofSubscriberCmd   `cmd:"" help:"Prove what a person agreed to: every act, with the words that were shown."`
+	Add        addSubscribersCmd    `cmd:"" help:"Add people: addresses as arguments, or one a line on standard input."`
+	List       listSubscribersCmd   `cmd:"" help:"List people, by address."`
+	Search     searchSubscribersCmd `cmd:"" help:"List people whose address begins so, whatever their standing."`
+	Show       showSubscriberCmd    `cmd:"" help:"Show one person: what they chose, and how they stand."`
+	Change     changeSubscriberCmd  `cmd:"" help:"Change what a person chose, because they asked."`
+	Remove     removeSubscriberCmd  `cmd:"" help:"Take a person off the list."`
+	Erase      eraseSubscriberCmd   `cmd:"" help:"Forget a person for ever, on all their addresses."`
+	Import     importCmd            `cmd:"" help:"Take in a list: CSV, or an export of Mailchimp, listmonk or Crieur."`
+	Export     exportCmd            `cmd:"" help:"Write people with what they chose, as CSV or JSON."`
+	Suppress   suppressCmd          `cmd:"" help:"Never write to an address again."`
+	Suppressed suppressedCmd        `cmd:"" help:"Tell whether an address may be written to."`
+	Lift       liftCmd              `cmd:"" help:"Let a suppressed address be written to again."`
+	Proof      proofSubscriberCmd   `cmd:"" help:"Prove what a person agreed to: every act, with the words that were shown."`
 }
 
 type addSubscribersCmd struct {

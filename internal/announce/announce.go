@@ -84,7 +84,7 @@ type Announcement struct {
 	Event     *Event            `json:"event,omitempty"`
 	Link      string            `json:"link,omitempty"`
 	Images    []Image           `json:"images,omitempty"`
-	Channels  []string          `json:"channels,omitempty"` // accounts, as slack or slack@partners; empty: every account that is switched on
+	Channels  []string          `json:"channels,omitempty"`           // accounts, as slack or slack@partners; empty: every account that is switched on
 	Topics    []string          `json:"topics,omitempty"`             // see PickedBy and Words
 	Audience  []Language        `json:"audience_languages,omitempty"` // only people who read one of them, on personal channels; empty: everybody
 	Overrides map[string]Text   `json:"overrides,omitempty"`          // by channel or account

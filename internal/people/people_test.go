@@ -560,3 +560,38 @@ func TestRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever complained is asked again only after somebody said that they want it, and then only by their own request.
+func TestLiftedComplaint(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	if _, err := d.Add(ctx, []store.Address{{Channel: "email", Address: "ada@example.org"}}, store.Deed{Act: store.Added, How: "sheet"}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Heard(ctx, Report{ID: "1", Source: "arf", Class: store.Spam, Address: d.of(t, "ada@example.org").ID}); err != nil {
+		t.Fatal(err)
+	}
+	var faults announce.Faults
+	if err := d.Lift(ctx, "email", "ada@example.org", "by mistake", false, "bob"); !errors.As(err, &faults) || faults[0].Field != "asked" {
+		t.Fatal(err)
+	}
+	if err := d.Join(ctx, asks("ada@example.org", 1)); err != nil || len(d.sent(t)) != 0 {
+		t.Fatal(err, d.sent(t))
+	}
+	if err := d.Lift(ctx, "email", "ada@example.org", "by mistake", true, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if a := d.of(t, "ada@example.org"); a.Standing != store.Unsubscribed {
+		t.Errorf("they are %s", a.Standing)
+	}
+	d.forward(25 * time.Hour)
+	if err := d.Join(ctx, asks("ada@example.org", 1)); err != nil || len(d.sent(t)) != 1 {
+		t.Errorf("%v, letters %v", err, d.sent(t))
+	}
+	log, err := d.db.Events(ctx, 0, 100)
+	if err != nil || !slices.ContainsFunc(log, func(e store.Event) bool {
+		return e.What == "suppression-lifted" && e.Actor == "bob" && e.Detail == "complained: by mistake"
+	}) {
+		t.Errorf("%+v %v", log, err)
+	}
+}

@@ -164,11 +164,11 @@ func TestWhoLeftStaysAway(t *testing.T) {
 		if !reflect.DeepEqual(standing, map[Standing]int{Active: 1, Unsubscribed: 2}) {
 			t.Error(standing)
 		}
-		if reason, on, err := db.Suppressed(ctx, "email", "NEVER@example.org"); reason != "by-hand" || !on || err != nil {
-			t.Error(reason, on, err)
+		if s, on, err := db.Suppressed(ctx, "email", "NEVER@example.org"); s != (Suppression{"by-hand", db.Now()}) || !on || err != nil {
+			t.Error(s, on, err)
 		}
 		for _, want := range []bool{true, false} {
-			if lifted, err := db.Lift(ctx, "email", "never@example.org", "ada"); lifted != want || err != nil {
+			if lifted, err := db.Lift(ctx, "email", "never@example.org", "they asked", Deed{How: "ada"}); lifted != want || err != nil {
 				t.Error(lifted, err)
 			}
 		}

@@ -102,6 +102,7 @@ func (s *server) operations() {
 	s.tokens()
 	s.subscribers()
 	s.lists()
+	s.suppressions()
 	s.topics()
 }
 
