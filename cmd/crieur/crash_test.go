@@ -186,6 +186,7 @@ func (c *child) start(fault string) (*exec.Cmd, chan error) {
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
+	c.t.Cleanup(func() { _ = cmd.Process.Kill() }) // when the test ended before it
 	dead := make(chan error, 1)
 	go func() { dead <- cmd.Wait() }()
 	c.until("the server is ready", ample, func() bool {
@@ -208,6 +209,14 @@ func (c *child) start(fault string) (*exec.Cmd, chan error) {
 // until waits for a condition; the log of the server explains a failure.
 func (c *child) until(what string, limit time.Duration, ok func() bool) {
 	c.t.Helper()
+	if !within(limit, ok) {
+		log := c.log.String()
+		c.t.Fatalf("not within %s: %s\n%s", limit, what, log[max(0, len(log)-6000):])
+	}
+}
+
+// within waits for a condition and reports whether it came about.
+func within(limit time.Duration, ok func() bool) bool {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	end := time.After(limit)
@@ -215,10 +224,10 @@ func (c *child) until(what string, limit time.Duration, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-end:
-			log := c.log.String()
-			c.t.Fatalf("not within %s: %s\n%s", limit, what, log[max(0, len(log)-6000):])
+			return false
 		}
 	}
+	return true
 }
 
 var numberOf = regexp.MustCompile(`n° (\d{4})`)

@@ -20,6 +20,10 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 			d := ended(c.Delivery)
 			d.Attempts--
 			d.Rest, d.Fault = announce.Skipped, why
+			if d.Repeats > 0 {
+				d = lost(d, c.Delivery)
+				d.Fault = "the answer to the call was lost, and now " + why
+			}
 			if a.Personal { // it is too late for everybody else, too
 				if err := s.Store.Skip(calls, a.Name, d.Announcement, why, s.Store.Owner()); err != nil {
 					s.Log.Warn("the rest of a mailing that is too late is skipped one by one", "announcement", d.Announcement, "err", err)

@@ -136,7 +136,7 @@ func (m *mailing) answered(l *store.Letter, v verdict) verdict {
 		m.pauseGroup(m.account, store.GroupPause{Group: g, Until: now.Add(v.Slow), Why: d.Fault})
 		return v
 	}
-	if d.Calling != announce.Nothing || d.Shown == 0 && d.Rest != announce.Failed && !v.Gone {
+	if !v.Gone && (d.Calling != announce.Nothing || d.Shown == 0 && d.Rest != announce.Failed) {
 		return v // no answer
 	}
 	if g != "" {

@@ -84,7 +84,7 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 		d.Attempts--
 		d.Next = now
 		v.Stop = e.Error()
-	case e.Outcome == announce.Permanent && (c.Repeat || d.Repeats > 0):
+	case e.Outcome == announce.Permanent && c.Repeat:
 		d.Rest = announce.Person // refused this time; the call before may still have succeeded
 	case e.Outcome == announce.Permanent:
 		d.Rest = announce.Failed
@@ -105,6 +105,9 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 		d.Next = now.Add(max(wait, e.RetryAfter))
 	default:
 		d.Next = now.Add(gap)
+	}
+	if d.Rest == announce.Failed && d.Repeats > 0 {
+		d = lost(d, c.Delivery) // as above
 	}
 	v.Delivery = d
 	return v
@@ -177,6 +180,13 @@ func onceMore(d announce.Delivery, now time.Time) announce.Delivery {
 // ended is d with no call under way.
 func ended(d announce.Delivery) announce.Delivery {
 	d.Calling, d.CallRev, d.Began = announce.Nothing, 0, time.Time{}
+	return d
+}
+
+// lost is d, of which nothing more is called, with the call on record that was last made of it: one before that was lost, and
+// only a person can tell whether it succeeded.
+func lost(d, called announce.Delivery) announce.Delivery {
+	d.Calling, d.CallRev, d.Began, d.Rest = called.Calling, called.CallRev, called.Began, announce.Person
 	return d
 }
 

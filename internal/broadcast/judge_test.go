@@ -34,6 +34,10 @@ func fault(o announce.Outcome) *announce.Error { return &announce.Error{Outcome:
 func TestJudge(t *testing.T) {
 	stop := &announce.Error{Outcome: announce.Permanent, Stop: true, Fault: "dead token"}
 	limited := &announce.Error{Outcome: announce.RateLimited, RetryAfter: 7 * time.Second, Fault: "slow down"}
+	madeAgain := calling(announce.Publish)
+	madeAgain.Repeats, madeAgain.Attempts = 1, 2
+	weary := madeAgain
+	weary.Attempts, weary.First = triesAtOnce, now.Add(-giveUpMail-time.Hour)
 	for _, c := range []struct {
 		name, able string
 		call       call
@@ -57,6 +61,10 @@ func TestJudge(t *testing.T) {
 		{"a repeat refused at the door stays lost", "idempotent", call{Delivery: calling(announce.Publish), Verb: announce.Publish, Repeat: true, Err: fault(announce.Temporary)}, announce.Settle, announce.Unknown, 1, 0, false},
 		{"a repeat refused for good asks a person", "idempotent", call{Delivery: calling(announce.Publish), Verb: announce.Publish, Repeat: true, Err: fault(announce.Permanent)}, announce.Nothing, announce.Unknown, 1, 0, false},
 		{"a repeat with a dead token stays lost", "idempotent", call{Delivery: calling(announce.Publish), Verb: announce.Publish, Repeat: true, Err: stop}, announce.Settle, announce.Unknown, 0, 0, true},
+		{"made again after a lost call, and refused for good, asks a person", "mail", call{Delivery: madeAgain, Verb: announce.Publish, Err: fault(announce.Permanent)}, announce.Nothing, announce.Unknown, 2, 0, false},
+		{"made again after it was looked for, and refused for good, asks a person", "finder", call{Delivery: madeAgain, Verb: announce.Publish, Err: fault(announce.Permanent)}, announce.Nothing, announce.Unknown, 2, 0, false},
+		{"made again after a lost call, and refused for days, asks a person", "mail", call{Delivery: weary, Verb: announce.Publish, Err: fault(announce.Temporary)}, announce.Nothing, announce.Unknown, triesAtOnce, 0, false},
+		{"made again after a lost call, and refused for now, is tried again", "mail", call{Delivery: madeAgain, Verb: announce.Publish, Err: fault(announce.Temporary)}, announce.Publish, announce.Waiting, 2, 0, false},
 		{"a repeat succeeds", "idempotent", call{Delivery: calling(announce.Publish), Verb: announce.Publish, Repeat: true}, announce.Nothing, announce.Published, 0, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
