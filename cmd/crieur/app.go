@@ -93,11 +93,10 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 			return a, err
 		}
 	}
-	key, err := a.store.Secret(ctx, "links")
-	if err != nil {
+	a.links = people.NewLinks(c.PublicURL)
+	if err := people.LoadLinks(ctx, a.store, a.links); err != nil {
 		return a, err
 	}
-	a.links = people.NewLinks(c.PublicURL, key)
 	fetcher := fetch.New(fetch.Options{Allow: c.FetchAllow})
 	if a.intake, err = intake(environ, a.links, fetcher); err != nil {
 		return a, &configError{err}

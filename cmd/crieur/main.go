@@ -54,6 +54,7 @@ type commands struct {
 	Subscribers subscribersCmd `cmd:"" help:"Manage who is told: the mailing list and its like."`
 	Bounce      bounceCmd      `cmd:"" help:"Read a mail that came back, from a mail server's pipe."`
 	Topics      topicsCmd      `cmd:"" help:"Manage what people can choose to hear about."`
+	Links       linksCmd       `cmd:"" help:"Manage the keys of the links that people get."`
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens of the API."`
 	Webpush     webpushCmd     `cmd:"" help:"Make keys for notifications in browsers."`
 	Tasks       tasksCmd       `cmd:"" help:"List what waits for a person, or show one task with the text to post."`

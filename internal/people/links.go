@@ -3,6 +3,7 @@
 package people
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
@@ -10,8 +11,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/crieur/crieur/internal/store"
 )
 
 // Purpose is what a link may be used for. A link for one purpose is worthless for every other.
@@ -52,24 +57,75 @@ func (p Purpose) path() string {
 // Links makes the links that people get in messages, and reads what they bring back. Safe for concurrent use.
 type Links struct {
 	base string
-	keys []*key // newest first
+	keys atomic.Pointer[[]*key] // newest first
 }
 
 // key is a signing key whose hash is begun once and reused: a mailing makes three links per letter.
-type key struct{ begun sync.Pool }
-
-func newKey(secret []byte) *key {
-	return &key{sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+type key struct {
+	leaked bool
+	begun  sync.Pool
 }
 
-// NewLinks signs with the first of keys and reads links of all of them: a key is rotated by putting another before it.
-// base is where people reach this server, without a final slash; empty: there are no links.
+// Key signs links.
+type Key struct {
+	Secret []byte
+	Leaked bool // somebody else may have it: what it signed is good for leaving, and for nothing else
+}
+
+// NewLinks signs with the first of keys and reads links of all of them. base is where people reach this server, without a
+// final slash; empty: there are no links.
 func NewLinks(base string, keys ...[]byte) *Links {
 	l := &Links{base: base}
-	for _, k := range keys {
-		l.keys = append(l.keys, newKey(k))
+	all := make([]Key, len(keys))
+	for i, k := range keys {
+		all[i].Secret = k
 	}
+	l.Use(all)
 	return l
+}
+
+// Use makes the first of keys sign from now on, and all of them be read.
+func (l *Links) Use(keys []Key) {
+	all := make([]*key, len(keys))
+	for i, k := range keys {
+		all[i] = &key{k.Leaked, sync.Pool{New: func() any { return hmac.New(sha256.New, k.Secret) }}}
+	}
+	l.keys.Store(&all)
+}
+
+// LoadLinks makes links use the keys that are on record.
+func LoadLinks(ctx context.Context, db *store.DB, l *Links) error {
+	all, err := db.LinkKeys(ctx)
+	if err != nil {
+		return err
+	}
+	keys := make([]Key, len(all))
+	for i, k := range all {
+		keys[i] = Key(k)
+	}
+	l.Use(keys)
+	return nil
+}
+
+// RotateLinks makes a new key that signs every link from now on, on this server at once and within lookEvery on others. Links of
+// the keys before stay good. leaked: somebody else may have those keys; then their links are good for leaving only.
+func (s *Service) RotateLinks(ctx context.Context, leaked bool, who string) error {
+	if err := s.Store.RotateLinkKey(ctx, leaked, who); err != nil {
+		return err
+	}
+	return LoadLinks(ctx, s.Store, s.Links)
+}
+
+// signing is the key that signs.
+func (l *Links) signing() *key { return (*l.keys.Load())[0] }
+
+// reading are the keys whose word is taken for a purpose; a seal has none, 0.
+func (l *Links) reading(p Purpose) []*key {
+	all := *l.keys.Load()
+	if p == Unsubscribe || !slices.ContainsFunc(all, func(k *key) bool { return k.leaked }) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(k *key) bool { return k.leaked })
 }
 
 // Bearer is what a link stands for.
@@ -101,7 +157,7 @@ func (l *Links) Token(p Purpose, b Bearer, now time.Time) string {
 	if life := p.lifetime(); life > 0 {
 		binary.BigEndian.PutUint32(t[13:], uint32(now.Add(life).Unix()/3600)+1)
 	}
-	l.keys[0].sign(t[:headSize], t[headSize:])
+	l.signing().sign(t[:headSize], t[headSize:])
 	return base64.RawURLEncoding.EncodeToString(t[:])
 }
 
@@ -136,7 +192,7 @@ func (l *Links) ReturnToken(b Bearer) string {
 	t[0] = byte(back)
 	put48(t[1:], b.Address)
 	put48(t[7:], b.Letter)
-	return returned.EncodeToString(append(t[1:], l.keys[0].mac(t[:])[:9]...))
+	return returned.EncodeToString(append(t[1:], l.signing().mac(t[:])[:9]...))
 }
 
 // ReadReturnToken checks a return token and says whose it is.
@@ -146,7 +202,7 @@ func (l *Links) ReadReturnToken(token string) (Bearer, bool) {
 		return Bearer{}, false
 	}
 	head := append([]byte{byte(back)}, raw[:12]...)
-	for _, k := range l.keys {
+	for _, k := range l.reading(back) {
 		if hmac.Equal(k.mac(head)[:9], raw[12:]) {
 			return Bearer{get48(head[1:]), get48(head[7:])}, true
 		}
@@ -156,7 +212,7 @@ func (l *Links) ReadReturnToken(token string) (Bearer, bool) {
 
 func (l *Links) signed(t []byte) bool {
 	var mac [macSize]byte
-	for _, k := range l.keys {
+	for _, k := range l.reading(Purpose(t[0])) {
 		if k.sign(t[:headSize], mac[:]); hmac.Equal(mac[:], t[headSize:]) {
 			return true
 		}

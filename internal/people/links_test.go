@@ -82,3 +82,52 @@ func TestReturnTokens(t *testing.T) {
 		}
 	}
 }
+
+// A new key signs, the old ones are read; one that leaked is good for leaving and for nothing else.
+func TestRotation(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	now := d.clock()
+	if err := LoadLinks(ctx, d.db, d.links); err != nil {
+		t.Fatal(err)
+	}
+	b := Bearer{Address: 3, Letter: 4}
+	purposes := []Purpose{Unsubscribe, Preferences, Confirm, Archive}
+	tokens := func() map[Purpose]string {
+		all := map[Purpose]string{}
+		for _, p := range purposes {
+			all[p] = d.links.Token(p, b, now)
+		}
+		return all
+	}
+	first, back, seal := tokens(), d.links.ReturnToken(b), d.links.Seal("form", []byte("x"))
+	for i, leaked := range []bool{false, true, false} {
+		if err := d.RotateLinks(ctx, leaked, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		if tokens()[Preferences] == first[Preferences] {
+			t.Error("the old key still signs")
+		}
+		elsewhere := NewLinks("x")
+		if err := LoadLinks(ctx, d.db, elsewhere); err != nil {
+			t.Fatal(err)
+		}
+		for where, l := range map[string]*Links{"here": d.links, "on another server": elsewhere} {
+			good := func(p Purpose) bool { return i == 0 || p == Unsubscribe }
+			for _, p := range purposes {
+				if _, err := l.Read(p, first[p], now); (err == nil) != good(p) {
+					t.Errorf("rotation %d, %s: %c: %v", i, where, p, err)
+				}
+				if got, err := l.Read(p, tokens()[p], now); err != nil || got != b {
+					t.Errorf("rotation %d, %s: a new %c: %v", i, where, p, err)
+				}
+			}
+			if _, ok := l.ReadReturnToken(back); ok != good(0) {
+				t.Errorf("rotation %d, %s: a return token is good: %v", i, where, ok)
+			}
+			if l.Sealed("form", []byte("x"), seal) != good(0) {
+				t.Errorf("rotation %d, %s: the seal", i, where)
+			}
+		}
+	}
+}

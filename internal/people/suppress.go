@@ -64,4 +64,3 @@ func (s *Service) Lift(ctx context.Context, channel, address, why string, asked 
 	}
 	return err
 }
-

@@ -20,9 +20,12 @@ func (s *Service) nudge() {
 	}
 }
 
-// Run writes the letters that are owed, until ctx is done.
+// Run writes the letters that are owed, and signs links with the newest key on record, until ctx is done.
 func (s *Service) Run(ctx context.Context) error {
 	for {
+		if err := LoadLinks(ctx, s.Store, s.Links); err != nil && ctx.Err() == nil {
+			s.Log.Warn("the keys of links could not be read; those that are known stay in use", "err", err)
+		}
 		if err := s.Send(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Warn("letters that are owed could not all be written; it is tried again", "err", err)
 		}

@@ -103,6 +103,7 @@ func (s *server) operations() {
 	s.subscribers()
 	s.lists()
 	s.suppressions()
+	s.linkKeys()
 	s.topics()
 }
 

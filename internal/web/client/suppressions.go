@@ -24,3 +24,9 @@ func (c *Client) LiftSuppression(ctx context.Context, l web.Lifting) error {
 	_, err := c.do(ctx, "POST", "/v1/suppressions/lift", nil, l, nil)
 	return err
 }
+
+// RotateLinks makes a new key for the links that people get. leaked: those before are good for leaving only.
+func (c *Client) RotateLinks(ctx context.Context, leaked bool) error {
+	_, err := c.do(ctx, "POST", "/v1/links/rotate", nil, map[string]bool{"leaked": leaked}, nil)
+	return err
+}

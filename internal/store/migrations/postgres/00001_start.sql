@@ -241,7 +241,15 @@ CREATE TABLE spending (
 	PRIMARY KEY (account, month)
 );
 
--- Secrets sign the links that people get.
+-- Keys sign the links that people get. The one with the highest number signs, the others are read: those links are in mails that
+-- people keep.
+CREATE TABLE link_keys (
+	number BIGINT  PRIMARY KEY NOT NULL,
+	value  BYTEA   NOT NULL,
+	leaked BIGINT  NOT NULL DEFAULT 0, -- good only for leaving
+	at     BIGINT  NOT NULL
+);
+
 CREATE TABLE secrets (
 	name  TEXT PRIMARY KEY NOT NULL,
 	value BYTEA NOT NULL

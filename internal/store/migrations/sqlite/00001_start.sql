@@ -241,7 +241,15 @@ CREATE TABLE spending (
 	PRIMARY KEY (account, month)
 );
 
--- Secrets sign the links that people get.
+-- Keys sign the links that people get. The one with the highest number signs, the others are read: those links are in mails that
+-- people keep.
+CREATE TABLE link_keys (
+	number INTEGER PRIMARY KEY NOT NULL,
+	value  BLOB    NOT NULL,
+	leaked INTEGER NOT NULL DEFAULT 0, -- good only for leaving
+	at     INTEGER NOT NULL
+);
+
 CREATE TABLE secrets (
 	name  TEXT PRIMARY KEY NOT NULL,
 	value BLOB NOT NULL
