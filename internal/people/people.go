@@ -246,13 +246,19 @@ func (s *Service) Fresh(ctx context.Context, expired string, network netip.Prefi
 		if err != nil && err != ErrExpired { //nolint:errorlint // from this package, as it is
 			continue
 		}
-		became, err := s.Store.AskAgain(ctx, b.Address, store.Deed{Network: network}, s.limits())
-		if err == nil {
-			s.became(ctx, became)
-		}
-		return ignoreMissing(err)
+		return s.SendLink(ctx, b, network)
 	}
 	return nil
+}
+
+// SendLink owes an address a letter with a fresh link to its preferences, within the limits of Join: whoever holds an older link of
+// less weight, as in a mail that was passed on, learns nothing by it. nil says nothing of whether there is such an address.
+func (s *Service) SendLink(ctx context.Context, b Bearer, network netip.Prefix) error {
+	became, err := s.Store.AskAgain(ctx, b.Address, store.Deed{Network: network}, s.limits())
+	if err == nil {
+		s.became(ctx, became)
+	}
+	return ignoreMissing(err)
 }
 
 // Move asks whoever reads another address to confirm that it belongs to the same person. Once they do, the address of b

@@ -133,9 +133,8 @@ func (s *server) confirm(w http.ResponseWriter, r *http.Request) {
 
 type unsubscribeView struct {
 	view
-	Address     string
-	Done        bool
-	Preferences string
+	Address string
+	Done    bool
 }
 
 // unsubscribePage shows a button and changes nothing: scanners follow links (RFC 8058 section 1).
@@ -146,18 +145,22 @@ func (s *server) unsubscribePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) showUnsubscribe(w http.ResponseWriter, p reader, done bool) {
-	s.page(w, http.StatusOK, "unsubscribe.html", unsubscribeView{p.view, p.Where(p.Address), done, s.link(p.Bearer, people.Preferences)})
+	s.page(w, http.StatusOK, "unsubscribe.html", unsubscribeView{p.view, p.Where(p.Address), done})
 }
 
 // unsubscribe acts at once and without questions, for a person and for a mail program's one-click POST, whatever its body
-// (RFC 8058 section 3.2). Only who asks for it by the button of the page that follows is written to once more.
+// (RFC 8058 section 3.2). Only who asks for it by a button of its page is written to once more.
 func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.reader(w, r, people.Unsubscribe)
 	if !ok {
 		return
 	}
-	if r.PostFormValue("act") == "back" {
+	switch r.PostFormValue("act") {
+	case "back":
 		s.back(w, r, p)
+		return
+	case "preferences": // the link never ends, and mails are passed on: it shows and changes nothing but that it unsubscribes
+		s.mailed(w, r, p.view, func() error { return s.People.SendLink(r.Context(), p.Bearer, s.network(r)) })
 		return
 	}
 	how := "page"
