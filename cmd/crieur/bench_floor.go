@@ -69,7 +69,7 @@ func writeMails(ctx context.Context, address string, mail []byte, next func() (i
 	if _, err := io.WriteString(c, "EHLO floor\r\n"); err != nil {
 		return err
 	}
-	if err := answer(4); err != nil {
+	if err := answer(5); err != nil {
 		return err
 	}
 	var b []byte

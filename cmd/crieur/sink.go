@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,8 +125,15 @@ func (s *sink) talk(c net.Conn) error {
 			if reply, err = s.end(string(to), mail); err != nil {
 				return err
 			}
+		case has(line, "BDAT"):
+			if mail, err = piece(r, line, mail[:0]); err != nil {
+				return err
+			}
+			if reply, err = s.end(string(to), mail); err != nil {
+				return err
+			}
 		case has(line, "EHLO"):
-			reply = "250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+			reply = "250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME\r\n"
 		case has(line, "QUIT"):
 			_, _ = w.WriteString("221 bye\r\n")
 			return w.Flush()
@@ -156,6 +165,17 @@ func body(r *bufio.Reader, mail []byte) ([]byte, error) {
 		_, _ = r.Discard(len(have) - rest)
 		return mail[:len(mail)-rest], nil
 	}
+}
+
+// piece reads what BDAT announces, and ends it as DATA would.
+func piece(r *bufio.Reader, line, mail []byte) ([]byte, error) {
+	var n int
+	if _, err := fmt.Sscanf(string(line), "BDAT %d LAST", &n); err != nil {
+		return nil, err
+	}
+	mail = slices.Grow(mail, n)[:n]
+	_, err := io.ReadFull(r, mail)
+	return append(mail, ".\r\n"...), err
 }
 
 // end takes a mail, or refuses it.

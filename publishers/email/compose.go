@@ -182,5 +182,5 @@ func terminate(b []byte, dots bool) []byte {
 		}
 		b = out
 	}
-	return append(b, ".\r\n"...)
+	return append(b, dot...)
 }

@@ -56,7 +56,10 @@ var (
 	doubled   = want{outcome: announce.Ambiguous, mails: 1}
 )
 
-// TestPhases plays every fault at every phase, with and without pipelining.
+// stepwise hides what lets a mail leave in one piece with its envelope.
+func stepwise() emailtest.Options { return emailtest.Options{Hide: []string{"CHUNKING"}} }
+
+// TestPhases plays every fault at every phase: with a mail that leaves in one piece, pipelined, and one command at a time.
 func TestPhases(t *testing.T) {
 	refuse := func(reply string) emailtest.Fault { return emailtest.Fault{Act: emailtest.Refuse, Reply: reply} }
 	act := func(a emailtest.Act) emailtest.Fault { return emailtest.Fault{Act: a, Wait: 30 * time.Millisecond} }
@@ -137,9 +140,17 @@ func TestPhases(t *testing.T) {
 	for _, mode := range []struct {
 		name string
 		hide []string
-	}{{"pipelined", nil}, {"one by one", []string{"PIPELINING", "SIZE"}}} {
+	}{{"at once", nil}, {"pipelined", stepwise().Hide}, {"one by one", []string{"PIPELINING", "SIZE"}}} {
 		t.Run(mode.name, func(t *testing.T) {
 			for i, r := range rows {
+				if mode.hide == nil {
+					switch {
+					case r.phase == emailtest.DATA:
+						continue // there is none
+					case r.fault.Act != emailtest.Refuse && (r.phase == emailtest.MAIL || r.phase == emailtest.RCPT):
+						r.want = ambiguous // the mail is in the system's hands already
+					}
+				}
 				if mode.hide != nil && slices.Index(emailtest.Phases(), r.phase) < slices.Index(emailtest.Phases(), emailtest.MAIL) {
 					continue // it is the same
 				}
@@ -230,8 +241,8 @@ func TestKept(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fault emailtest.Fault
-		want  want // zero outcome with mails 1: the mail went out over a fresh connection
-		fresh bool
+		want  want
+		fresh bool // the mail went out over a fresh connection
 	}{
 		{"closed meanwhile", emailtest.Fault{Phase: emailtest.MAIL, Act: emailtest.Drop}, want{}, true},
 		{"421 at MAIL", emailtest.Fault{Phase: emailtest.MAIL, Act: emailtest.Refuse, Reply: "421 4.4.2 idle for too long"}, want{}, true},
@@ -242,7 +253,16 @@ func TestKept(t *testing.T) {
 		{"drop at the dot", emailtest.Fault{Phase: emailtest.Dot, Act: emailtest.Drop}, ambiguous, false},
 		{"421 at the dot", emailtest.Fault{Phase: emailtest.Dot, Act: emailtest.Refuse, Reply: "421 4.3.2 closing"}, temporary, false},
 	} {
-		for _, hide := range [][]string{nil, {"PIPELINING"}} {
+		for _, hide := range [][]string{nil, stepwise().Hide, {"PIPELINING"}} {
+			c := c
+			if hide == nil {
+				switch {
+				case c.fault.Phase == emailtest.DATA:
+					continue
+				case c.fault.Act != emailtest.Refuse:
+					c.want, c.fresh = ambiguous, false
+				}
+			}
 			t.Run(fmt.Sprint(c.name, hide), func(t *testing.T) {
 				t.Parallel()
 				m, p := start(t, emailtest.Options{Hide: hide}, patient)
@@ -315,13 +335,18 @@ func TestLongMailCutShort(t *testing.T) {
 
 // TestCancel ends the context while the server hangs at each phase: the call returns at once and tells the truth.
 func TestCancel(t *testing.T) {
+	t.Run("at once", func(t *testing.T) { cancelEach(t, emailtest.Options{}) })
+	t.Run("stepwise", func(t *testing.T) { cancelEach(t, stepwise()) })
+}
+
+func cancelEach(t *testing.T, o emailtest.Options) {
 	for _, phase := range emailtest.Phases() {
-		if phase == emailtest.RSET || phase == emailtest.QUIT {
+		if phase == emailtest.RSET || phase == emailtest.QUIT || phase == emailtest.DATA && o.Hide == nil {
 			continue
 		}
 		t.Run(string(phase), func(t *testing.T) {
 			t.Parallel()
-			m, p := start(t, emailtest.Options{}, nil)
+			m, p := start(t, o, nil)
 			p.Fail(emailtest.Fault{Phase: phase, Act: emailtest.Hang})
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -343,6 +368,10 @@ func TestCancel(t *testing.T) {
 			}
 			w := temporary
 			switch phase {
+			case emailtest.MAIL, emailtest.RCPT:
+				if o.Hide == nil {
+					w = ambiguous
+				}
 			case emailtest.Dot:
 				w = ambiguous
 			case emailtest.Accepted:
@@ -397,5 +426,43 @@ func TestRefusalsDoNotNamePeople(t *testing.T) {
 	said := err.Error()
 	if strings.Contains(strings.ToLower(said), "ada1") || !strings.Contains(said, "…>: no such user") || !strings.Contains(said, m.envelope) {
 		t.Error(said)
+	}
+}
+
+// A mail of which nothing is known makes the next ones go step by step: what the server then hangs up on was certainly not taken.
+func TestCarefulAfterALoss(t *testing.T) {
+	m, p := start(t, emailtest.Options{}, patient)
+	publish(t, m, message(1))
+	drop := emailtest.Fault{Phase: emailtest.RCPT, Act: emailtest.Drop}
+	p.Fail(drop)
+	_, err := m.Publish(t.Context(), message(2))
+	ambiguous.check(t, err)
+	publish(t, m, message(2))
+	p.Fail(drop)
+	_, err = m.Publish(t.Context(), message(3))
+	temporary.check(t, err)
+	publish(t, m, message(3))
+	m.lost.Add(-int64(carefulFor))
+	p.Fail(drop)
+	_, err = m.Publish(t.Context(), message(4))
+	ambiguous.check(t, err)
+	for i := 1; i < 4; i++ {
+		if n := p.Count(message(i).To); n != 1 {
+			t.Errorf("%d mails to person %d", n, i)
+		}
+	}
+}
+
+// A refused recipient does not cost the connection, nor the next mail its way in one piece but for that after the reset.
+func TestRefusedAtOnce(t *testing.T) {
+	m, p := start(t, emailtest.Options{}, patient)
+	publish(t, m, message(1))
+	p.Fail(emailtest.Fault{Phase: emailtest.RCPT, Act: emailtest.Refuse, Reply: "550 5.1.1 no such user"})
+	_, err := m.Publish(t.Context(), message(2))
+	gone.check(t, err)
+	publish(t, m, message(3))
+	publish(t, m, message(4))
+	if s := p.Stats(); s.Connections != 1 || s.Accepted != 3 {
+		t.Errorf("%+v", s)
 	}
 }

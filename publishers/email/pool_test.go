@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConnectionsAreKept(t *testing.T) {
-	m, p := start(t, emailtest.Options{}, patient)
+	m, p := start(t, stepwise(), patient)
 	for i := range 10 {
 		publish(t, m, message(i))
 	}
@@ -67,7 +67,7 @@ func TestConnectionsAreReplaced(t *testing.T) {
 		publish(t, m, message(2))
 	})
 	t.Run("after the server was down", func(t *testing.T) {
-		m, p := start(t, emailtest.Options{}, nil)
+		m, p := start(t, stepwise(), nil)
 		publish(t, m, message(1))
 		p.Down()
 		_, err := m.Publish(context.Background(), message(2))
@@ -81,7 +81,7 @@ func TestConnectionsAreReplaced(t *testing.T) {
 		}
 	})
 	t.Run("not after a refusal", func(t *testing.T) {
-		m, p := start(t, emailtest.Options{}, nil)
+		m, p := start(t, stepwise(), nil)
 		for i, f := range []emailtest.Fault{
 			{Phase: emailtest.MAIL, Act: emailtest.Refuse, Reply: "451 4.3.0 later"},
 			{Phase: emailtest.RCPT, Act: emailtest.Refuse, Reply: "550 5.1.1 nobody"},

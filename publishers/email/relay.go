@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -18,6 +19,7 @@ type relay struct {
 	settings
 	pool   pool
 	weight int
+	lost   atomic.Int64 // when nothing was last known of a mail that had left in one piece; nanoseconds since 1970
 
 	mu   sync.Mutex
 	down time.Time // it could not be used: others first until then

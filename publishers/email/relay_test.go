@@ -16,10 +16,10 @@ func several(t *testing.T, weights ...int) (*mailer, []*emailtest.Platform) {
 	t.Helper()
 	var all []*emailtest.Platform
 	var more []string
-	m, first := start(t, emailtest.Options{}, func(c *Config) {
+	m, first := start(t, stepwise(), func(c *Config) {
 		c.Weight = weights[0]
 		for _, w := range weights[1:] {
-			p := emailtest.Start(emailtest.Options{})
+			p := emailtest.Start(stepwise())
 			t.Cleanup(p.Close)
 			all = append(all, p)
 			other := config(t, p)

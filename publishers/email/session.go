@@ -70,15 +70,18 @@ func (l *line) Read(p []byte) (int, error) {
 
 // session is a connection on which mails can be sent, one after the other. One goroutine uses it at a time.
 type session struct {
+	relay          *relay
 	line           *line
 	client         *smtp.Client
 	timeout, final time.Duration
 	pipelining     bool
-	size           bool   // the server wants to know the size first
-	sent           int    // mails taken on it
-	dirty          bool   // a transaction was given up, so the next one begins by resetting
-	broken         bool   // not to be used again
-	commands       []byte // reused
+	chunking       bool      // the server takes mails with BDAT
+	size           bool      // the server wants to know the size first
+	sent           int       // mails taken on it
+	heard          time.Time // the last answer
+	dirty          bool      // a transaction was given up, so the next one begins by resetting
+	broken         bool      // not to be used again
+	commands       []byte    // reused
 	timer          *time.Timer
 }
 
@@ -143,8 +146,9 @@ func (r *relay) greet(ctx context.Context, l *line) (*session, *failure) {
 			return nil, failed(authenticating, err)
 		}
 	}
-	s := &session{line: l, client: client, timeout: r.timeout, final: r.final}
+	s := &session{relay: r, line: l, client: client, timeout: r.timeout, final: r.final, heard: time.Now()}
 	s.pipelining, _ = client.Extension("PIPELINING")
+	s.chunking, _ = client.Extension("CHUNKING")
 	s.size, _ = client.Extension("SIZE")
 	return s, nil
 }

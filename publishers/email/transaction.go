@@ -14,6 +14,9 @@ func (s *session) transact(ctx context.Context, from, to string, mail []byte) *f
 	if !stop() {
 		s.broken = true
 	}
+	if f == nil || f.code > 0 {
+		s.heard = time.Now()
+	}
 	if f == nil {
 		s.sent++
 		s.dirty = false
@@ -33,7 +36,10 @@ func (s *session) transact(ctx context.Context, from, to string, mail []byte) *f
 }
 
 func (s *session) dialogue(from, to string, mail []byte) *failure {
-	data, f := s.envelope(from, to, len(mail)-3)
+	if s.mayAtOnce(mail) {
+		return s.atOnce(from, to, mail[:len(mail)-len(dot)])
+	}
+	data, f := s.envelope(from, to, len(mail)-len(dot))
 	if f != nil {
 		if data {
 			s.giveUp()
@@ -54,7 +60,11 @@ func (s *session) dialogue(from, to string, mail []byte) *failure {
 		return &failure{phase: writing, err: err, unknown: n == len(mail) && w.Buffered() == 0}
 	}
 	s.line.within(s.final)
-	code, text, err := s.reply()
+	return s.taken(s.reply())
+}
+
+// taken reads the answer to a whole mail.
+func (s *session) taken(code int, text string, err error) *failure {
 	switch {
 	case err != nil:
 		return &failure{phase: ended, err: err, unknown: true}
@@ -82,13 +92,9 @@ func (s *session) envelope(from, to string, size int) (data bool, first *failure
 		b = append(b, "RSET\r\n"...)
 		add(resetting, 2)
 	}
-	b = append(append(append(b, "MAIL FROM:<"...), from...), '>')
-	if s.size {
-		b = strconv.AppendInt(append(b, " SIZE="...), int64(size), 10)
-	}
-	b = append(b, "\r\n"...)
+	b = s.appendSender(b, from, size)
 	add(sender, 2)
-	b = append(append(append(b, "RCPT TO:<"...), to...), ">\r\n"...)
+	b = appendRecipient(b, to)
 	add(recipient, 2)
 	b = append(b, "DATA\r\n"...)
 	add(begun, 3)
@@ -138,11 +144,23 @@ func (s *session) envelope(from, to string, size int) (data bool, first *failure
 	return data, first
 }
 
+func (s *session) appendSender(b []byte, from string, size int) []byte {
+	b = append(append(append(b, "MAIL FROM:<"...), from...), '>')
+	if s.size {
+		b = strconv.AppendInt(append(b, " SIZE="...), int64(size), 10)
+	}
+	return append(b, crlf...)
+}
+
+func appendRecipient(b []byte, to string) []byte {
+	return append(append(append(b, "RCPT TO:<"...), to...), ">\r\n"...)
+}
+
 // giveUp answers a DATA that was taken although the sender or the recipient was not: an empty mail, which goes nowhere (RFC 2920, 3.1).
 func (s *session) giveUp() {
 	s.line.within(s.timeout)
 	w := s.client.Text.W
-	_, err := w.WriteString(".\r\n")
+	_, err := w.WriteString(dot)
 	if err == nil {
 		err = w.Flush()
 	}

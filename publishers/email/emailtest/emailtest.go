@@ -23,7 +23,7 @@ const (
 type Options struct {
 	Implicit      bool          // TLS from the first byte
 	Open          bool          // neither TLS nor login wanted; both still offered
-	Hide          []string      // extensions that are not offered: "PIPELINING", "STARTTLS", "AUTH", "SIZE"
+	Hide          []string      // extensions that are not offered: "PIPELINING", "CHUNKING", "STARTTLS", "AUTH", "SIZE"
 	Auth          string        // mechanisms that are offered; empty: PLAIN LOGIN
 	Lax           bool          // DATA is taken without a recipient, and refused at the dot
 	PerConnection int           // mails per connection, then 421; 0: any number

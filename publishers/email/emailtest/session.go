@@ -237,6 +237,8 @@ func (s *session) command(line string) error {
 			return s.say("554 5.5.1 no valid recipients")
 		}
 		return s.data()
+	case "BDAT":
+		return s.chunk(rest)
 	}
 	return s.say("500 5.5.2 what?")
 }
@@ -255,7 +257,7 @@ func (s *session) greet(verb, name string) error {
 	s.reset()
 	lines := []string{"mail.example.org greets " + name}
 	if verb == "EHLO" {
-		for _, e := range []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"} {
+		for _, e := range []string{"PIPELINING", "CHUNKING", "8BITMIME", "ENHANCEDSTATUSCODES"} {
 			if s.offers(e) {
 				lines = append(lines, e)
 			}
