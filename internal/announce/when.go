@@ -6,10 +6,13 @@ import (
 )
 
 // When is a moment as a person meant it: the wall time they wrote, the zone it is read in, and the instant that follows.
+// Of somebody who gave an offset the instant is what was meant (Fixed), and the wall time follows. What follows is by the
+// rules of the zone when it was read: see Again.
 type When struct {
-	Wall    string    `json:"wall"`      // 2006-01-02T15:04:05, without offset
-	Zone    string    `json:"time_zone"` // IANA
-	Instant time.Time `json:"instant"`   // UTC
+	Wall    string    `json:"wall" doc:"Wall time in the zone, without offset."` // 2006-01-02T15:04:05
+	Zone    string    `json:"time_zone" doc:"IANA."`
+	Instant time.Time `json:"instant" doc:"UTC."`
+	Fixed   bool      `json:"fixed,omitempty" doc:"It was given with an offset: if the rules of the zone change, the instant stays and the wall time follows. Else the wall time stays."`
 }
 
 const wallLayout = "2006-01-02T15:04:05"
@@ -34,7 +37,7 @@ func ParseWhen(s, zone string) (When, error) {
 		return When{}, err
 	}
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return When{Wall: t.In(loc).Format(wallLayout), Zone: zone, Instant: t.UTC()}, inRange(t)
+		return When{Wall: t.In(loc).Format(wallLayout), Zone: zone, Instant: t.UTC(), Fixed: true}, inRange(t)
 	}
 	for _, layout := range []string{wallLayout, "2006-01-02T15:04"} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -51,15 +54,25 @@ func inRange(t time.Time) error {
 	return nil
 }
 
-// String is the form that ParseWhen reads back to the same instant: the wall time, or RFC 3339 where the wall time alone is ambiguous.
+// String is the form that ParseWhen reads back to what was meant: the wall time, or RFC 3339 where the instant was.
 func (w When) String() string {
-	if w.IsZero() {
+	switch {
+	case w.IsZero():
 		return ""
+	case w.Fixed || w.Wall == "":
+		return w.In().Format(time.RFC3339Nano)
 	}
-	if again, err := ParseWhen(w.Wall, w.Zone); err == nil && again.Instant.Equal(w.Instant) {
-		return w.Wall
+	return w.Wall
+}
+
+// Again is the moment by the rules that its zone has now. changed: they are others than when it was read, and make its
+// instant or its wall time another.
+func (w When) Again() (now When, changed bool) {
+	now, err := ParseWhen(w.String(), w.Zone)
+	if w.IsZero() || w.Wall == "" || err != nil { // a zone that is gone from the data has no other rules
+		return w, false
 	}
-	return w.In().Format(time.RFC3339)
+	return now, now.Wall != w.Wall || !now.Instant.Equal(w.Instant)
 }
 
 // Zone loads an IANA zone by name. "Local" and the empty name are refused: they mean something else on every machine.
