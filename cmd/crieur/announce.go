@@ -142,7 +142,7 @@ func (s *session) follow(ctx context.Context, r *reached, limit time.Duration, s
 			if err := s.status(st); err != nil {
 				return err
 			}
-			if !done || st.State == broadcast.NeedsAttention {
+			if !done || st.State == broadcast.NeedsAttention || st.State == broadcast.Held {
 				return exitCode(exitFailed)
 			}
 			return nil
@@ -202,6 +202,9 @@ func peopleCounts(x broadcast.People) string {
 
 // settled reports whether nothing more happens by itself soon.
 func settled(st broadcast.Status) bool {
+	if st.State == broadcast.Held {
+		return true
+	}
 	moving := slices.ContainsFunc(st.Deliveries, func(d broadcast.Row) bool { return d.Next != nil && !d.Person })
 	return !moving && !slices.ContainsFunc(st.People, func(x broadcast.People) bool { return peopleState(x) == "publishing" })
 }
@@ -247,6 +250,9 @@ func (c statusCmd) Run(ctx context.Context, s *session) error {
 func (s *session) status(st broadcast.Status) error {
 	p := s.painter()
 	fmt.Fprintf(s.out, "%s\n%s, revision %d, %s\n", p.paint("1", st.Title), st.ID, st.Rev, p.state(string(st.State)))
+	if st.HeldAt != nil {
+		fmt.Fprintf(s.out, "%s Publish it now: crieur release %s. Change it first: crieur amend. Give it up: crieur retract\n", p.paint("31", "Its time came while no server ran, and it is held."), st.ID)
+	}
 	if st.Stopped {
 		fmt.Fprintln(s.out, p.paint("31", "All publishing is stopped;")+" publish again with: crieur resume")
 	}
@@ -261,7 +267,11 @@ func (s *session) status(st broadcast.Status) error {
 		rows = append(rows, []string{d.Channel, string(d.Language), p.state(string(d.State)), when, where})
 	}
 	for _, x := range st.People {
-		rows = append(rows, []string{x.Channel, "", p.state(peopleState(x)), "", peopleCounts(x)})
+		state := peopleState(x)
+		if st.State == broadcast.Held {
+			state = string(announce.Waiting)
+		}
+		rows = append(rows, []string{x.Channel, "", p.state(state), "", peopleCounts(x)})
 	}
 	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STATE", "WHEN", "WHERE"}, rows); err != nil {
 		return err

@@ -37,7 +37,7 @@ func (p painter) state(s string) string {
 	switch s {
 	case string(announce.Published), "ready":
 		return p.paint("32", s)
-	case string(announce.FailedState), string(announce.Unknown), "needs_attention", "stopped":
+	case string(announce.FailedState), string(announce.Unknown), "needs_attention", "held", "stopped":
 		return p.paint("31", s)
 	case string(announce.CallingNow), "publishing", "paused", "scheduled", string(announce.Waiting):
 		return p.paint("33", s)

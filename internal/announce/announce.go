@@ -90,11 +90,37 @@ type Announcement struct {
 	Overrides map[string]Text   `json:"overrides,omitempty"`          // by channel or account
 	Zone      string            `json:"time_zone"`
 	At        When              `json:"publish_at,omitzero"` // zero: now
+	IfMissed  IfMissed          `json:"if_missed,omitempty"` // empty: as the server does
 	Expires   When              `json:"expires_at,omitzero"` // zero: never
 	Undo      time.Duration     `json:"undo"`                // first calls wait this long after acceptance
 	Created   time.Time         `json:"created_at"`
 	Updated   time.Time         `json:"updated_at"` // when Rev was accepted
 }
+
+// TooLate is the moment from which it makes no sense to publish the announcement: it expires, or its event is over. Zero:
+// it never is.
+func (a *Announcement) TooLate() time.Time {
+	late := a.Expires.Instant
+	if a.Event != nil && !a.Kind.AboutPast() {
+		if over := a.Event.Over(); late.IsZero() || over.Before(late) {
+			late = over
+		}
+	}
+	return late
+}
+
+// IfMissed is what becomes of an announcement whose time came while no server ran, more than an hour before one started.
+type IfMissed string
+
+// The choices.
+const (
+	MissedHold IfMissed = "hold" // nothing is published until a person says so
+	MissedFire IfMissed = "fire" // it is published at once
+	MissedSkip IfMissed = "skip" // it is not published any more
+)
+
+// Known reports whether it is one of the choices.
+func (m IfMissed) Known() bool { return m == MissedHold || m == MissedFire || m == MissedSkip }
 
 // Event is something to attend. End is zero when the author gave none.
 type Event struct {

@@ -97,6 +97,9 @@ func (f *Faults) rest(a Announcement, r Rules) {
 		f.line(path+".summary", o.Summary, maxSummary)
 		f.prose(path+".body", o.Body, maxBody)
 	}
+	if a.IfMissed != "" && !a.IfMissed.Known() {
+		f.add("if_missed", "%q is not a choice: write hold, fire or skip", clip(string(a.IfMissed)))
+	}
 	if !a.Expires.IsZero() {
 		if !a.Expires.Instant.After(r.Now) {
 			f.add("expires_at", "is in the past")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -51,11 +52,12 @@ type Options struct {
 	Cards      bool   // an event without an image gets a card
 	CardColour string // of cards, #rrggbb; empty: by the community's name
 
-	Undo       time.Duration // before the first call, unless the announcement says otherwise
-	CheckEvery time.Duration // between two looks at the accounts' health; 0: none
-	SettleGap  time.Duration // between two looks for a lost call; 0: 60 s
-	Grace      time.Duration // for calls under way when Run is told to stop; 0: 25 s
-	Lease      time.Duration // how long a delivery is kept from others after the last sign of life; 0: 90 s
+	Undo       time.Duration     // before the first call, unless the announcement says otherwise
+	Missed     announce.IfMissed // what becomes of what was missed while no server ran, unless the announcement says otherwise; empty: it is held
+	CheckEvery time.Duration     // between two looks at the accounts' health; 0: none
+	SettleGap  time.Duration     // between two looks for a lost call; 0: 60 s
+	Grace      time.Duration     // for calls under way when Run is told to stop; 0: 25 s
+	Lease      time.Duration     // how long a delivery is kept from others after the last sign of life; 0: 90 s
 
 	Point func(string) // called at each named point of a delivery's life; nil: nothing. For fault tests
 }
@@ -70,6 +72,7 @@ type Service struct {
 	nudges   sync.WaitGroup // nudges on their way to the queue
 	told     sync.Map       // keys of notices that this process saw on record; the record decides
 	checkups sync.Map       // the last Checkup of each account, by its name
+	woken    atomic.Bool    // what was missed while no server ran is decided
 	working  sync.Map       // pairs of account and announcement that are being worked on
 }
 
@@ -90,6 +93,9 @@ func New(o Options) *Service {
 	}
 	if o.Lease == 0 {
 		o.Lease = 90 * time.Second
+	}
+	if o.Missed == "" {
+		o.Missed = announce.MissedHold
 	}
 	if o.Point == nil {
 		o.Point = func(string) {}

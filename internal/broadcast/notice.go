@@ -199,6 +199,7 @@ func (s *Service) tellTask(ctx context.Context, d announce.Delivery) {
 func (s *Service) remind(ctx context.Context) {
 	for ctx.Err() == nil && len(s.Notices) > 0 {
 		s.tellStopped(ctx)
+		s.tellMissed(ctx)
 		rows, err := s.Store.Tasks(ctx, 1000)
 		if err != nil {
 			s.Log.Warn("tasks could not be read", "err", err)

@@ -20,6 +20,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(s.Grace, cut) })
 	defer stop()
+	s.start(ctx)
+	g.Go(func() error { s.live(ctx); return nil })
 	g.Go(func() error { s.sweep(ctx); return nil })
 	g.Go(func() error { s.plan(ctx); return nil })
 	g.Go(func() error { s.probe(ctx); return nil })
@@ -76,6 +78,7 @@ func (s *Service) sweep(ctx context.Context) {
 	prune := time.Time{}
 	for ctx.Err() == nil {
 		wait := sweepEvery
+		s.awake(ctx)
 		jobs, err := s.Store.Due(ctx, 10_000)
 		if err == nil && len(jobs) > 0 {
 			var nudges []queue.Job
@@ -110,6 +113,7 @@ func (s *Service) sweep(ctx context.Context) {
 // plan turns audiences into letters, page by page.
 func (s *Service) plan(ctx context.Context) {
 	for ctx.Err() == nil {
+		s.awake(ctx)
 		done, planned, err := s.Store.Plan(ctx, 2000)
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("planning failed; it is repeated", "err", err)

@@ -16,6 +16,7 @@ type State string
 // The states of an announcement.
 const (
 	Scheduled      State = "scheduled"
+	Held           State = "held" // its time came while no server ran; a person says what becomes of it
 	Publishing     State = "publishing"
 	Published      State = "published"
 	NeedsAttention State = "needs_attention"
@@ -26,7 +27,7 @@ const (
 type Status struct {
 	ID           announce.ID              `json:"id"`
 	Rev          int                      `json:"rev"`
-	State        State                    `json:"state" enum:"scheduled,publishing,published,needs_attention,retracted"`
+	State        State                    `json:"state" enum:"scheduled,held,publishing,published,needs_attention,retracted"`
 	Title        string                   `json:"title"`
 	Announcement announce.Draft           `json:"announcement" doc:"As it was accepted; can be changed and sent back with PUT."`
 	Times        map[string]announce.When `json:"times" doc:"Every time of the announcement as wall time, zone and instant."`
@@ -34,6 +35,7 @@ type Status struct {
 	UpdatedAt    time.Time                `json:"updated_at"`
 	Deliveries   []Row                    `json:"deliveries"`
 	People       []People                 `json:"people,omitempty" doc:"Personal channels: how many people are in each state."`
+	HeldAt       *time.Time               `json:"held_at,omitempty" doc:"Its time came while no server ran. Since then it waits for a person: release it, amend it or take it back."`
 	Stopped      bool                     `json:"stopped,omitempty" doc:"All publishing is stopped: what waits goes on after a resume."`
 }
 
@@ -107,6 +109,10 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	if err != nil {
 		return Status{}, err
 	}
+	held, err := s.Store.HeldSince(ctx, a.ID)
+	if err != nil {
+		return Status{}, err
+	}
 	_, text := a.Pick(a.Default)
 	if a.Kind == announce.KindNotice {
 		a.Link = "" // whoever has it can settle the task
@@ -145,6 +151,12 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		}
 	}
 	st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now())
+	if !held.IsZero() {
+		st.State, st.HeldAt = Held, &held
+		for i := range st.Deliveries {
+			st.Deliveries[i].Next = nil
+		}
+	}
 	return st, nil
 }
 
@@ -277,7 +289,7 @@ type Summary struct {
 	Rev       int                    `json:"rev"`
 	Kind      announce.Kind          `json:"kind"`
 	Title     string                 `json:"title"`
-	State     State                  `json:"state" enum:"scheduled,publishing,published,needs_attention,retracted"`
+	State     State                  `json:"state" enum:"scheduled,held,publishing,published,needs_attention,retracted"`
 	Counts    map[announce.State]int `json:"counts" doc:"Deliveries by state, people included."`
 	CreatedAt time.Time              `json:"created_at"`
 }

@@ -129,6 +129,11 @@ func (s *Service) enqueue(ctx context.Context, c composed, id announce.ID) {
 // Amend replaces the announcement by a draft if its revision is still expected. Posts that are out are edited where the
 // channel can; elsewhere their row says what a person can do.
 func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d announce.Draft, actor string) (Accepted, error) {
+	return s.amend(ctx, id, expected, d, actor, "")
+}
+
+// amend is Amend with a reason for the audit log.
+func (s *Service) amend(ctx context.Context, id announce.ID, expected int, d announce.Draft, actor, why string) (Accepted, error) {
 	old, retracted, err := s.Store.Announcement(ctx, id)
 	if err != nil {
 		return Accepted{}, err
@@ -171,7 +176,7 @@ func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d ann
 			}
 		}
 	}
-	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor}
+	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor, Why: why}
 	if sub.Cannot, err = s.cannot(ctx, id); err != nil {
 		return Accepted{}, err
 	}

@@ -95,30 +95,32 @@ func (db *DB) SettleByPerson(ctx context.Context, deliveryID string, change func
 // Skip lets every delivery of the pair rest at Skipped that has yet to be published and is not being called, and ends
 // its plan. For announcements that came too late; an amendment wakes them.
 func (db *DB) Skip(ctx context.Context, account string, id announce.ID, fault, actor string) error {
-	return db.hold(ctx, func(ctx context.Context, t *tx) error {
-		p, planned, err := t.planOf(ctx, id, account)
-		if err != nil {
+	return db.hold(ctx, func(ctx context.Context, t *tx) error { return t.skip(ctx, account, id, fault, actor) })
+}
+
+func (t *tx) skip(ctx context.Context, account string, id announce.ID, fault, actor string) error {
+	p, planned, err := t.planOf(ctx, id, account)
+	if err != nil {
+		return err
+	}
+	if planned {
+		if !p.wanted {
+			return nil
+		}
+		t.log(Event{Actor: actor, What: "skipped", Announcement: id, Account: account, Detail: fault})
+		return t.turn(ctx, id, account, turn{how: "skipped", fault: fault, at: t.now})
+	}
+	rows, err := t.rows(ctx, `announcement = ? AND account = ? AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE"), string(id), account)
+	if err != nil {
+		return err
+	}
+	for _, h := range rows {
+		before := h.Delivery
+		h.Rest, h.Fault = announce.Skipped, fault
+		if err := t.putShould(ctx, h); err != nil {
 			return err
 		}
-		if planned {
-			if !p.wanted {
-				return nil
-			}
-			t.log(Event{Actor: actor, What: "skipped", Announcement: id, Account: account, Detail: fault})
-			return t.turn(ctx, id, account, turn{how: "skipped", fault: fault, at: t.now})
-		}
-		rows, err := t.rows(ctx, `announcement = ? AND account = ? AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE"), string(id), account)
-		if err != nil {
-			return err
-		}
-		for _, h := range rows {
-			before := h.Delivery
-			h.Rest, h.Fault = announce.Skipped, fault
-			if err := t.putShould(ctx, h); err != nil {
-				return err
-			}
-			t.changed(before, h.Delivery, actor)
-		}
-		return nil
-	})
+		t.changed(before, h.Delivery, actor)
+	}
+	return nil
 }

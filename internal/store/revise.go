@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -52,7 +53,7 @@ func (t *tx) revise(ctx context.Context, s Submission, w written) error {
 	if err := t.putRevision(ctx, s, w); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `UPDATE announcements SET rev = ?, updated_at = ? WHERE id = ?`, a.Rev, us(a.Updated), string(a.ID)); err != nil {
+	if _, err := t.exec(ctx, `UPDATE announcements SET rev = ?, publish_at = ?, held_at = 0, updated_at = ? WHERE id = ?`, a.Rev, publishAt(a), us(a.Updated), string(a.ID)); err != nil {
 		return err
 	}
 	// Plans come before deliveries: a page being planned elsewhere is waited for, and its rows are then seen.
@@ -62,7 +63,7 @@ func (t *tx) revise(ctx context.Context, s Submission, w written) error {
 	if err := t.reviseBroadcast(ctx, s); err != nil {
 		return err
 	}
-	t.log(Event{Actor: s.Actor, What: "amended", Announcement: a.ID, Detail: a.Texts[a.Default].Title})
+	t.log(Event{Actor: s.Actor, What: "amended", Announcement: a.ID, Detail: cmp.Or(s.Why, a.Texts[a.Default].Title)})
 	return nil
 }
 
@@ -239,7 +240,7 @@ func (db *DB) Withdraw(ctx context.Context, id announce.ID, expected int, actor 
 		if err != nil || retracted {
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE announcements SET retracted = 1, updated_at = ? WHERE id = ?`, us(when), string(id)); err != nil {
+		if _, err := t.exec(ctx, `UPDATE announcements SET retracted = 1, held_at = 0, updated_at = ? WHERE id = ?`, us(when), string(id)); err != nil {
 			return err
 		}
 		accounts, err := t.planned(ctx, id)

@@ -14,6 +14,7 @@ type Submission struct {
 	Plans        []Plan                // personal accounts
 	Cannot       map[string]string     // Revise: by account that is not wanted any more, what to tell a person where a shown post cannot be retracted
 	Actor        string                // who asked, for the audit log
+	Why          string                // Revise: why, for the audit log; empty: the title is there
 	Key          *Key                  // nil: none. Only Save reads it
 }
 
@@ -103,7 +104,7 @@ type Token struct {
 }
 
 // Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
-// settled, skipped, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
+// settled, skipped, missed, released, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
 // subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what),
 // suppression-lifted, topic, topic-removed.
 type Event struct {

@@ -94,6 +94,7 @@ func Handler(o Options) http.Handler {
 	s.operations()
 	s.events()
 	s.tasks()
+	s.schedule()
 	s.bounces()
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })

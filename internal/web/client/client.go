@@ -158,6 +158,12 @@ func (c *Client) ResumeAnnouncement(ctx context.Context, id announce.ID) error {
 	return err
 }
 
+// Release lets an announcement be published that is held because its time was missed.
+func (c *Client) Release(ctx context.Context, id announce.ID) error {
+	_, err := c.do(ctx, "POST", "/v1/announcements/"+url.PathEscape(string(id))+"/release", nil, nil, nil)
+	return err
+}
+
 // CreateToken makes a token; its secret is in the answer and nowhere else.
 func (c *Client) CreateToken(ctx context.Context, name string, scopes []string) (t web.NewToken, err error) {
 	_, err = c.do(ctx, "POST", "/v1/tokens", nil, map[string]any{"name": name, "scopes": scopes}, &t)

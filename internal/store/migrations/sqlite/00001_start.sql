@@ -7,7 +7,8 @@ CREATE TABLE server (
 	stopped_at INTEGER NOT NULL DEFAULT 0,
 	stopped_by TEXT    NOT NULL DEFAULT '',
 	why        TEXT    NOT NULL DEFAULT '',
-	probed_at  INTEGER NOT NULL DEFAULT 0
+	probed_at  INTEGER NOT NULL DEFAULT 0,
+	seen_at    INTEGER NOT NULL DEFAULT 0 -- a server ran; 0: none ever did
 );
 INSERT INTO server (one) VALUES (1);
 
@@ -41,11 +42,15 @@ CREATE TABLE announcements (
 	rev        INTEGER NOT NULL,
 	retracted  INTEGER NOT NULL DEFAULT 0,
 	listed     INTEGER NOT NULL DEFAULT 1, -- 0: nobody announced it (a notice, a letter to one person)
+	publish_at INTEGER NOT NULL DEFAULT 0, -- not before; 0: as soon as it was accepted
+	held_at    INTEGER NOT NULL DEFAULT 0, -- its time came while no server ran; nothing begins until a person says so
 	created_at INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL
 );
 
 CREATE INDEX announcements_listed ON announcements (id) WHERE listed = 1;
+CREATE INDEX announcements_publish ON announcements (publish_at) WHERE publish_at > 0;
+CREATE INDEX announcements_held ON announcements (held_at) WHERE held_at > 0;
 
 CREATE TABLE revisions (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),

@@ -1,0 +1,21 @@
+package web
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// schedule registers what can be done about an announcement whose time is still to come, or was missed.
+func (s *server) schedule() {
+	release := op("POST", "/v1/announcements/{id}/release", "release", ScopeAnnounce, "Publish now what is held because its time was missed", 404, 422)
+	release.DefaultStatus = http.StatusNoContent
+	release.Description = "An announcement is held (state held, held_at) when publish_at came while no server ran, more than an hour before one started, and neither it (if_missed) nor the server (CRIEUR_MISSED) says otherwise."
+	huma.Register(s.api, release, func(ctx context.Context, in *ByID) (*struct{}, error) {
+		if err := s.Service.Release(ctx, in.ID, actorOf(ctx).Name); err != nil {
+			return nil, s.fail(err)
+		}
+		return nil, nil
+	})
+}
