@@ -75,15 +75,18 @@ func (db *DB) migratePostgres(ctx context.Context) (err error) {
 	return errors.Join(err, unlock, reset)
 }
 
-// readClock sets the offset of the server's clock to ours, exact to half of the time that asking takes.
+// reading is what the database's clock said at a moment here. Time passes from then on by the monotonic clock, so that
+// whoever sets the clock of this machine makes nothing early or late.
+type reading struct{ there, here time.Time }
+
+// readClock reads the database's clock, exact to half of the time that asking takes.
 func (db *DB) readClock(ctx context.Context) error {
 	before := time.Now()
 	var server int64
 	if err := db.pool.QueryRowContext(ctx, `SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint`).Scan(&server); err != nil {
 		return err
 	}
-	middle := before.Add(time.Since(before) / 2)
-	db.offset.Store(int64(time.UnixMicro(server).Sub(middle.Round(0))))
+	db.clock.Store(&reading{there: time.UnixMicro(server), here: before.Add(time.Since(before) / 2)})
 	return nil
 }
 
@@ -99,7 +102,7 @@ func (db *DB) followClock(ctx context.Context) {
 		}
 		ask, cancel := context.WithTimeout(ctx, clockRefresh/4)
 		if err := db.readClock(ask); err != nil && ctx.Err() == nil {
-			db.o.Log.Warn("the database's clock could not be read; the last known offset stays", "error", db.fault(err))
+			db.o.Log.Warn("the database's clock could not be read; it goes on from what it was last", "error", db.fault(err))
 		}
 		cancel()
 	}

@@ -35,19 +35,19 @@ const defaultMinFree = 64 << 20
 
 // DB is an open record. Safe for concurrent use.
 type DB struct {
-	o      Options
-	owner  string
-	lock   *os.File  // nil without Dir
-	pool   *sql.DB   // reads; on Postgres writes too
-	group  *group    // SQLite's writer; nil on Postgres
-	lanes  *lanes    // Postgres' writers of letters; nil on SQLite
-	stmts  *prepared // SQLite's prepared reads; nil on Postgres
-	marks  marks     // Postgres' placeholders
-	packs  packs     // frozen messages, decoded
-	offset atomic.Int64
-	stop   context.CancelFunc // ends the clock's goroutine
-	done   chan struct{}      // closed when it has ended
-	once   sync.Once
+	o     Options
+	owner string
+	lock  *os.File                // nil without Dir
+	pool  *sql.DB                 // reads; on Postgres writes too
+	group *group                  // SQLite's writer; nil on Postgres
+	lanes *lanes                  // Postgres' writers of letters; nil on SQLite
+	stmts *prepared               // SQLite's prepared reads; nil on Postgres
+	marks marks                   // Postgres' placeholders
+	packs packs                   // frozen messages, decoded
+	clock atomic.Pointer[reading] // of Postgres; nil: the system's is used
+	stop  context.CancelFunc      // ends the clock's goroutine
+	done  chan struct{}           // closed when it has ended
+	once  sync.Once
 }
 
 // Open opens the record, creates or migrates it, and locks the state directory. A directory that another process
@@ -129,7 +129,11 @@ func (db *DB) Now() time.Time {
 	if db.o.Clock != nil {
 		return db.o.Clock().UTC().Truncate(time.Microsecond)
 	}
-	return time.Now().Add(time.Duration(db.offset.Load())).UTC().Truncate(time.Microsecond)
+	now := time.Now()
+	if r := db.clock.Load(); r != nil {
+		now = r.there.Add(now.Sub(r.here))
+	}
+	return now.UTC().Truncate(time.Microsecond)
 }
 
 // Ready reports whether an announcement could be accepted now: it writes durably and looks at free space.
