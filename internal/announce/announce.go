@@ -77,7 +77,9 @@ type Text struct {
 // Announcement is one thing a community makes known, as it was accepted.
 type Announcement struct {
 	ID        ID                `json:"id"`
-	Rev       int               `json:"rev"` // 1 when first accepted, one more with each amendment
+	Rev       int               `json:"rev"`              // 1 when first accepted, one more with each amendment
+	Of        ID                `json:"of,omitempty"`     // the announcement that this one follows: it tells of a change of it, or reminds of it
+	OfRev     int               `json:"of_rev,omitempty"` // the revision of it that this one was made from
 	Kind      Kind              `json:"kind"`
 	Default   Language          `json:"default_language"` // a key of Texts
 	Texts     map[Language]Text `json:"texts"`

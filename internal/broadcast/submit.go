@@ -60,7 +60,7 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	accepted := Accepted{a.ID, a.Rev}
 	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor, Key: key}
 	for _, p := range c.personal {
-		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at})
+		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 	}
 	if key != nil {
 		if key.Answer, err = json.Marshal(accepted); err != nil {
@@ -150,7 +150,7 @@ func (s *Service) amend(ctx context.Context, id announce.ID, expected int, d ann
 	if err != nil {
 		return Accepted{}, err
 	}
-	a.ID, a.Rev, a.Created, a.Updated = id, expected+1, old.Created, now
+	a.ID, a.Rev, a.Created, a.Updated, a.Of, a.OfRev = id, expected+1, old.Created, now, old.Of, old.OfRev
 	if a.Event != nil {
 		a.Event.Sequence = a.Rev - 1
 	}
@@ -181,10 +181,7 @@ func (s *Service) amend(ctx context.Context, id announce.ID, expected int, d ann
 		return Accepted{}, err
 	}
 	for _, p := range c.personal {
-		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at})
-		if !s.accounts[p].ability.Amend {
-			sub.Deliveries = append(sub.Deliveries, announce.Delivery{Account: p, Rest: announce.Cannot, Fault: s.cannotAmend(p)})
-		}
+		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 	}
 	if err := s.Store.Revise(ctx, expected, sub); err != nil {
 		return Accepted{}, err

@@ -18,6 +18,8 @@ type audience struct {
 	topics    []string          // none: the announcement names none
 	languages []announce.Language
 	only      int64 // the one address; 0: everybody else's rules hold
+	follows   int64 // whoever has a letter of this plan; 0: the other rules hold
+	before    int   // with follows: a letter from before this revision
 }
 
 func audienceOf(a announce.Announcement, p Plan) audience {
@@ -43,6 +45,10 @@ func (who audience) where(ctx context.Context, c conn, now time.Time) (string, [
 				(SELECT act FROM consents c WHERE c.address = addresses.id AND act <> 'changed' ORDER BY at DESC LIMIT 1) = 'asked')`
 		}
 		return `id = ? AND channel = ? AND ` + standing, []any{who.only, who.channel}, nil
+	}
+	if who.follows > 0 {
+		where, args := who.told(now)
+		return where, args, nil
 	}
 	// Pages go by ID: no index on the channel may tempt the database to read everybody for each of them.
 	sql := `channel || '' = ? AND standing = 'active' AND frequency = 'now' AND paused_until <= ?`

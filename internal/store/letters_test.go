@@ -341,7 +341,7 @@ func TestTurnedPageByPage(t *testing.T) {
 		must(t, raw(db, `UPDATE tallies SET waiting = 10, published = ?`, n-10))
 		b := lease(t, db, id, 5)
 		r := s.next(db)
-		r.Deliveries = []announce.Delivery{{Account: "email", Rest: announce.Cannot, Fault: "mail cannot be changed"}}
+		r.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
 		must(t, db.Revise(ctx, 1, r))
 		if began, _, err := db.Advance(ctx, nil, b.Letters[0]); began == Begun || err != nil {
 			t.Fatalf("begun in its earlier form, or twice: %v %v", began, err)

@@ -132,8 +132,7 @@ func TestPlanWaitsForItsTimeAndFollowsTheAnnouncement(t *testing.T) {
 		}
 		deliver(t, db, id)
 		n := s.next(db)
-		n.Plans = []Plan{{Account: "email", Next: db.Now()}}
-		n.Deliveries = []announce.Delivery{{Account: "email", Rest: announce.Cannot, Fault: "mail cannot be changed"}}
+		n.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
 		must(t, db.Revise(ctx, 1, n))
 		if _, k, err := db.Plan(ctx, 10); k != 10 || err != nil {
 			t.Fatal(k, err)

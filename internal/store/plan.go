@@ -23,25 +23,26 @@ type plan struct {
 	position, last, leased int64
 	planned, fence         int64
 	held                   bool  // nothing begins
+	keeps                  bool  // a letter that was seen stays as it is
 	canary                 int64 // whoever comes after it waits until canaryUntil; 0: nobody
 	canaryUntil            time.Time
 	turn                   turn
 }
 
-const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to,
+const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to, follows, follows_rev, keeps,
 	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at,
 	held_at, canary, canary_until`
 
 func scanPlan(scan func(...any) error) (p plan, err error) {
-	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil int64
+	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil, keeps int64
 	var topics, languages string
 	if err = scan(&p.id, &p.announcement, &p.account, &p.rev, &wanted, &first, &next, &p.audience.kind, &p.audience.language, &p.audience.zone, &topics, &languages,
-		&p.audience.only, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
+		&p.audience.only, &p.audience.follows, &p.audience.before, &keeps, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
 		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil); err != nil {
 		return p, err
 	}
 	p.wanted, p.started, p.done, p.first, p.next = wanted == 1, started == 1, done == 1, at(first), at(next)
-	p.held, p.canaryUntil = held > 0, at(canaryUntil)
+	p.held, p.keeps, p.canaryUntil = held > 0, keeps == 1, at(canaryUntil)
 	p.turn.first, p.turn.next, p.turn.at = at(turnFirst), at(turnNext), at(turnAt)
 	p.audience.channel = announce.Channel(p.account)
 	if err = json.Unmarshal([]byte(topics), &p.audience.topics); err == nil {
@@ -92,14 +93,17 @@ func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error
 	if err != nil {
 		return err
 	}
+	if err := t.follow(ctx, a, p, &who); err != nil {
+		return err
+	}
 	n, err := t.exec(ctx, `UPDATE plans SET open = 1, rev = ?, wanted = 1, next = ?, first_due = CASE WHEN started = 1 THEN first_due ELSE ? END,
-		kind = ?, language = ?, zone = ?, topics = ?, languages = ? WHERE announcement = ? AND account = ?`,
-		a.Rev, us(p.Next), us(first), string(who.kind), string(who.language), who.zone, string(topics), string(languages), string(a.ID), p.Account)
+		kind = ?, language = ?, zone = ?, topics = ?, languages = ?, keeps = ? WHERE announcement = ? AND account = ?`,
+		a.Rev, us(p.Next), us(first), string(who.kind), string(who.language), who.zone, string(topics), string(languages), flag(p.Keeps), string(a.ID), p.Account)
 	for n == 0 && err == nil {
-		n, err = t.exec(ctx, `INSERT INTO plans (id, announcement, account, rev, first_due, next, kind, language, zone, topics, languages, only_to)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		n, err = t.exec(ctx, `INSERT INTO plans (id, announcement, account, rev, first_due, next, kind, language, zone, topics, languages, only_to,
+			follows, follows_rev, keeps) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 			newPlanID(t.now), string(a.ID), p.Account, a.Rev, us(first), us(p.Next), string(who.kind), string(who.language), who.zone,
-			string(topics), string(languages), p.Only)
+			string(topics), string(languages), p.Only, who.follows, who.before, flag(p.Keeps))
 	}
 	return err
 }

@@ -27,7 +27,7 @@ func (t *tx) current(ctx context.Context, id announce.ID, expected int) (retract
 
 // Revise brings an announcement from revision expected to s.Announcement.Rev. *StaleError when expected is not
 // current, ErrRetracted after a retraction. A post that can be seen takes Rest and Fault from its row in s; one that
-// cannot is published in its new form. A letter takes them from the row of its account in s, when there is one. Accounts that are not in s are no longer wanted.
+// cannot is published in its new form. Accounts that are not in s are no longer wanted.
 func (db *DB) Revise(ctx context.Context, expected int, s Submission) error {
 	if s.Announcement.Rev <= expected {
 		return fmt.Errorf("revision %d does not follow %d", s.Announcement.Rev, expected)
@@ -103,11 +103,7 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 		if first.IsZero() {
 			first = p.Next
 		}
-		var example announce.Delivery
-		if i := slices.IndexFunc(s.Deliveries, func(d announce.Delivery) bool { return d.Account == p.Account }); i >= 0 {
-			example = s.Deliveries[i]
-		}
-		u := turn{how: "revised", rest: string(example.Rest), fault: example.Fault, first: first, next: p.Next, at: a.Updated}
+		u := turn{how: "revised", first: first, next: p.Next, at: a.Updated}
 		if err := t.turn(ctx, a.ID, p.Account, u); err != nil {
 			return err
 		}
@@ -167,9 +163,6 @@ func match(rows []held, s Submission) (wanted []*announce.Delivery, fresh []held
 	}
 	for i := range s.Deliveries {
 		d := &s.Deliveries[i]
-		if slices.ContainsFunc(s.Plans, func(p Plan) bool { return p.Account == d.Account }) {
-			continue // it is the example for letters
-		}
 		if !find(d, func(h announce.Delivery) bool { return h.Language == d.Language }) {
 			open = append(open, i)
 		}

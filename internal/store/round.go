@@ -220,6 +220,7 @@ func (r *round) endSlow(ctx context.Context, a *advance) error {
 	}
 	h.record(d)
 	l.Delivery = h.Delivery
+	l.keep(p)
 	l.place()
 	if err := r.t.putLetter(ctx, before, l); err != nil {
 		return err
@@ -256,7 +257,7 @@ func (r *round) begin(ctx context.Context, a *advance, p *plan) error {
 
 // quick: it was never tried, and nothing was decided about it.
 func (l *Letter) quick(p *plan) bool {
-	return l.Calling == announce.Nothing && l.Shown == 0 && l.Attempts == 0 && l.Fault == "" && l.Wanted && p.wanted && l.Rev == p.rev && p.turn.how == "" && !l.later()
+	return l.Calling == announce.Nothing && l.Shown == 0 && l.Attempts == 0 && l.Fault == "" && l.Wanted && p.wanted && l.Rev == p.rev && p.turn.how == "" && !l.later() && p.audience.follows == 0
 }
 
 func (l *Letter) begin(verb announce.Verb, now time.Time) {
@@ -283,6 +284,9 @@ func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
 		return err
 	}
 	before := l.State()
+	if wait, err := t.follows(ctx, l, p); err != nil || wait {
+		return err
+	}
 	fault, err := t.unwelcome(ctx, l, p)
 	if err != nil {
 		return err
@@ -365,6 +369,7 @@ func (db *DB) settleLetter(ctx context.Context, plan, address int64, change func
 		h := held{Delivery: l.Delivery}
 		h.record(d)
 		l.Delivery = h.Delivery
+		l.keep(&all[0])
 		l.place()
 		settled = l.Delivery
 		t.log(Event{Actor: actor, What: "settled", Announcement: l.Announcement, Delivery: l.ID, Account: l.Account, State: l.State(), Detail: detail(l.Delivery)})

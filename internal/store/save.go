@@ -107,8 +107,8 @@ func (db *DB) Save(ctx context.Context, s Submission) (replay []byte, replayed b
 
 func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	a := s.Announcement
-	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		string(a.ID), a.Rev, flag(a.Kind.Listed()), publishAt(a), us(a.Created), us(a.Updated)); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, of, of_rev, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, flag(a.Kind.Listed()), publishAt(a), string(a.Of), a.OfRev, us(a.Created), us(a.Updated)); err != nil {
 		return err
 	}
 	if err := t.putRevision(ctx, s, w); err != nil {

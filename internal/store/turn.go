@@ -12,7 +12,7 @@ import (
 type turn struct {
 	how         string // revised, unwanted, skipped; empty: every letter knows
 	done        int64  // letters up to this address know
-	rest, fault string // for letters that can be seen; skipped: for those that cannot
+	rest, fault string // unwanted: for letters that can be seen; skipped: for those that cannot
 	first, next time.Time
 	at          time.Time
 }
@@ -22,13 +22,12 @@ const turnAtOnce = 5000
 
 // Each keeps a letter where Letter.place keeps it. A call under way is seen to its end first, where it is.
 const (
-	turnRevised = `UPDATE letters SET wanted = 1, rev = ?, attempts = 0, looks = 0,
-		rest = CASE WHEN shown > 0 AND calling = '' THEN ? ELSE '' END,
-		fault = CASE WHEN calling <> '' THEN fault WHEN shown > 0 THEN ? ELSE '' END,
+	turnRevised = `UPDATE letters SET wanted = 1, rev = CASE WHEN ? = 1 AND shown > 0 AND calling = '' THEN shown ELSE ? END, attempts = 0, looks = 0, rest = '',
+		fault = CASE WHEN calling <> '' THEN fault ELSE '' END,
 		first_due = CASE WHEN first_due > ? THEN ? ELSE first_due END,
 		next = CASE
 			WHEN calling <> '' AND rest = '' THEN next
-			WHEN calling = '' AND shown > 0 AND (shown >= ? OR ? <> '') THEN CASE WHEN first_due > ? THEN ? ELSE first_due END
+			WHEN calling = '' AND shown > 0 AND (shown >= ? OR ? = 1) THEN CASE WHEN first_due > ? THEN ? ELSE first_due END
 			WHEN calling = '' AND address > ? AND next <= first_due THEN CASE WHEN first_due > ? THEN ? ELSE first_due END
 			WHEN calling = '' AND attempts = 0 AND next > first_due AND next > ? THEN next
 			WHEN ? > first_due THEN ?
@@ -54,10 +53,10 @@ func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
 		return err
 	}
 	u := p.turn
-	rest, fault, first, next, now := u.rest, clean(u.fault), us(u.first), us(u.next), us(u.at)
+	rest, fault, first, next, now, keeps := u.rest, clean(u.fault), us(u.first), us(u.next), us(u.at), flag(p.keeps)
 	switch u.how {
 	case "revised":
-		_, err = t.exec(ctx, turnRevised, p.rev, rest, fault, now, first, p.rev, rest, now, first, p.leased, now, first, next, next, next, p.id, after, to)
+		_, err = t.exec(ctx, turnRevised, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to)
 	case "unwanted":
 		_, err = t.exec(ctx, turnUnwanted, rest, fault, rest, now, now, p.id, after, to)
 	case "skipped":

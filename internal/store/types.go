@@ -32,6 +32,8 @@ type Plan struct {
 	First   time.Time // the Date of the messages; zero: Next
 	Next    time.Time
 	Only    int64 // the one address that is written to; 0: the announcement's audience
+	Before  int   // those are written to who have a letter of Announcement.Of on the account, from before that revision; 0: the announcement's audience
+	Keeps   bool  // a letter that was seen stays as it is when the announcement is amended: the account cannot change it
 }
 
 // Key makes a repeated request the same request: Token and Key name it, Hash is of its body, Answer and Status are

@@ -44,6 +44,8 @@ CREATE TABLE announcements (
 	listed     INTEGER NOT NULL DEFAULT 1, -- 0: nobody announced it (a notice, a letter to one person)
 	publish_at INTEGER NOT NULL DEFAULT 0, -- not before; 0: as soon as it was accepted
 	held_at    INTEGER NOT NULL DEFAULT 0, -- its time came while no server ran; nothing begins until a person says so
+	of         TEXT    NOT NULL DEFAULT '', -- the announcement that this one follows: a change of it, a reminder; '': none
+	of_rev     INTEGER NOT NULL DEFAULT 0, -- the revision of it that this one was made from
 	created_at INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL
 );
@@ -51,6 +53,7 @@ CREATE TABLE announcements (
 CREATE INDEX announcements_listed ON announcements (id) WHERE listed = 1;
 CREATE INDEX announcements_publish ON announcements (publish_at) WHERE publish_at > 0;
 CREATE INDEX announcements_held ON announcements (held_at) WHERE held_at > 0;
+CREATE INDEX announcements_of ON announcements (of) WHERE of <> '';
 
 CREATE TABLE revisions (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),
@@ -102,6 +105,9 @@ CREATE TABLE plans (
 	topics       TEXT   NOT NULL, -- JSON; []: none were named
 	languages    TEXT   NOT NULL, -- JSON; []: whatever the language
 	only_to      INTEGER NOT NULL, -- the one address that is written to; 0: an audience
+	follows      INTEGER NOT NULL DEFAULT 0, -- whoever has a letter of that plan is written to; 0: the audience is the announcement's
+	follows_rev  INTEGER NOT NULL DEFAULT 0, -- only those whose letter is of an earlier revision than this
+	keeps        INTEGER NOT NULL DEFAULT 0, -- a letter that was seen stays as it is: the account cannot change it
 	started      INTEGER NOT NULL DEFAULT 0, -- last_id is set
 	done         INTEGER NOT NULL DEFAULT 0, -- everybody up to last_id has a letter
 	position     INTEGER NOT NULL DEFAULT 0, -- whoever gets one has a letter, up to this address
