@@ -15,10 +15,13 @@ type Delivery struct {
 	// What should be true.
 	Wanted bool
 	Rev    int
+	Manner Manner // how a post that can be seen is brought to Rev
 
 	// What is.
 	Shown   int       // the revision that can be seen; 0: none
 	Receipt Receipt   // zero unless Shown > 0
+	Posted  time.Time // when the post was published; zero: it was not
+	Edits   int       // how often the post was edited
 	Calling Verb      // a call that began and was not seen to end
 	CallRev int       // the revision that call carries
 	Began   time.Time // when it began
@@ -31,6 +34,16 @@ type Delivery struct {
 	Rest     Rest
 	Fault    string // for the person who reads it: what went wrong, what to do
 }
+
+// Manner is how a post that can be seen is brought to a later revision.
+type Manner string
+
+// The manners.
+const (
+	Edited Manner = ""     // edited in place
+	Anew   Manner = "anew" // taken away, and published once more
+	Kept   Manner = "kept" // it stays as it is: nothing of it changed there, or another post tells what did
+)
 
 // Verb is something to do to the world.
 type Verb string
@@ -65,10 +78,12 @@ func (d Delivery) Todo() Verb {
 		return Settle
 	case d.Wanted && d.Shown == 0:
 		return Publish
+	case d.Shown > 0 && d.Manner == Kept:
+		return Nothing
+	case d.Wanted && d.Shown < d.Rev && d.Manner == Anew, !d.Wanted && d.Shown > 0:
+		return Retract
 	case d.Wanted && d.Shown < d.Rev:
 		return Amend
-	case !d.Wanted && d.Shown > 0:
-		return Retract
 	}
 	return Nothing
 }
@@ -98,7 +113,7 @@ func (d Delivery) State() State {
 		return FailedState
 	case d.Rest == Skipped:
 		return SkippedState
-	case d.Shown > 0 && d.Wanted, d.Shown > 0 && d.Rest != Moving:
+	case d.Shown > 0 && (d.Wanted || d.Rest != Moving || d.Manner == Kept):
 		return Published
 	case !d.Wanted && d.Shown == 0:
 		return Retracted

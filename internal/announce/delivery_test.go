@@ -23,6 +23,11 @@ func TestTodo(t *testing.T) {
 		{"refused", Delivery{Wanted: true, Rev: 1, Rest: Failed}, Nothing, FailedState},
 		{"amendment refused", Delivery{Wanted: true, Rev: 2, Shown: 1, Rest: Failed}, Nothing, Published},
 		{"cannot be retracted", Delivery{Rev: 1, Shown: 1, Rest: Cannot}, Nothing, Published},
+		{"stays as it is", Delivery{Wanted: true, Rev: 2, Shown: 1, Manner: Kept}, Nothing, Published},
+		{"not wanted, and stays as it is", Delivery{Rev: 2, Shown: 1, Manner: Kept}, Nothing, Published},
+		{"would stay as it is, if it were there", Delivery{Wanted: true, Rev: 2, Manner: Kept}, Publish, Waiting},
+		{"published anew", Delivery{Wanted: true, Rev: 2, Shown: 1, Manner: Anew}, Retract, Published},
+		{"taken away, to be published anew", Delivery{Wanted: true, Rev: 2, Manner: Anew}, Publish, Waiting},
 		{"too late", Delivery{Wanted: true, Rev: 1, Rest: Skipped}, Nothing, SkippedState},
 	} {
 		if got := c.d.Todo(); got != c.todo {

@@ -192,10 +192,13 @@ func lost(d, called announce.Delivery) announce.Delivery {
 
 // done is d after verb had its effect.
 func done(d announce.Delivery, verb announce.Verb, r announce.Receipt) announce.Delivery {
-	if verb == announce.Retract {
-		d.Shown, d.Receipt = 0, announce.Receipt{}
-	} else {
-		d.Shown, d.Receipt = d.CallRev, r
+	switch verb {
+	case announce.Retract:
+		d.Shown, d.Receipt, d.Posted, d.Edits = 0, announce.Receipt{}, time.Time{}, 0
+	case announce.Amend:
+		d.Shown, d.Receipt, d.Edits = d.CallRev, r, d.Edits+1
+	default:
+		d.Shown, d.Receipt, d.Posted, d.Edits = d.CallRev, r, r.At, 0
 	}
 	d = ended(d)
 	d.Attempts, d.Looks, d.Repeats, d.Rest, d.Fault = 0, 0, 0, announce.Moving, ""

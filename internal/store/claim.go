@@ -11,10 +11,13 @@ import (
 // Corrupt is the fault of a delivery or letter whose message is not usable.
 const Corrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
 
-// longestDue finds what to do next. A part of a thread is published when the part before it can be seen.
+// longestDue finds what to do next. A part of a thread is published when the part before it can be seen; what tells a
+// change of a post, when it is known what readers see of that one.
 const longestDue = `account = ? AND announcement = ? AND due <= ? AND (part = 0 OR shown > 0 OR calling <> '' OR wanted = 0 OR EXISTS (
 		SELECT 1 FROM deliveries before WHERE before.announcement = deliveries.announcement AND before.account = deliveries.account
 		AND before.part = deliveries.part - 1 AND before.shown > 0 AND before.wanted = 1))
+	AND (follows = '' OR shown > 0 OR calling <> '' OR wanted = 0 OR NOT EXISTS (
+		SELECT 1 FROM deliveries told WHERE told.id = deliveries.follows AND told.calling <> '' AND told.rest = ''))
 	ORDER BY due LIMIT 1`
 
 // claiming is a Claim in the making.
@@ -46,6 +49,20 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		if c.Wait = max(0, slot.Sub(t.now)); c.Wait > 0 {
 			return nil
 		}
+		var told announce.Receipt
+		if h.Todo() == announce.Publish {
+			moot, receipt, err := t.moot(ctx, h)
+			if err != nil {
+				return err
+			}
+			if moot {
+				if err := t.drop(ctx, h, c.Owner); err != nil {
+					return err
+				}
+				continue
+			}
+			told = receipt
+		}
 		message, usable, err := c.message(ctx, t, h)
 		if err != nil {
 			return err
@@ -59,6 +76,7 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		if ours, err := c.reserve(ctx, t); err != nil || !ours {
 			return err
 		}
+		message.Root, message.Parent = told, told
 		return c.take(ctx, t, h, message)
 	}
 }
@@ -137,8 +155,10 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message) 
 	t.changed(before, h.Delivery, c.Owner)
 	m.Key, m.Date = h.ID, h.First
 	if h.Part > 0 {
-		if m.Root, err = t.shownPart(ctx, h, 0); err != nil {
-			return err
+		if m.Root == (announce.Receipt{}) {
+			if m.Root, err = t.shownPart(ctx, h, 0); err != nil {
+				return err
+			}
 		}
 		if m.Parent, err = t.shownPart(ctx, h, h.Part-1); err != nil {
 			return err

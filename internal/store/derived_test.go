@@ -23,12 +23,14 @@ func TestDerivedColumns(t *testing.T) {
 					for _, rest := range []announce.Rest{announce.Moving, announce.Failed, announce.Skipped, announce.Person, announce.Cannot} {
 						for _, fault := range []string{"", "broken"} {
 							for looks := range 2 {
-								n := len(all)
-								all = append(all, held{Delivery: announce.Delivery{
-									ID: fmt.Sprintf("%05d", n), Announcement: id, Account: "slack", Language: "fr", Part: n,
-									Wanted: wanted, Rev: 2, Shown: shown, Calling: calling, Rest: rest, Fault: fault, Looks: looks,
-									First: base, Next: base.Add(time.Duration(n) * time.Second),
-								}})
+								for _, manner := range []announce.Manner{announce.Edited, announce.Anew, announce.Kept} {
+									n := len(all)
+									all = append(all, held{Delivery: announce.Delivery{
+										ID: fmt.Sprintf("%05d", n), Announcement: id, Account: "slack", Language: "fr", Part: n,
+										Wanted: wanted, Rev: 2, Manner: manner, Shown: shown, Calling: calling, Rest: rest, Fault: fault, Looks: looks,
+										First: base, Next: base.Add(time.Duration(n) * time.Second),
+									}})
+								}
 							}
 						}
 					}
@@ -37,7 +39,7 @@ func TestDerivedColumns(t *testing.T) {
 		}
 		for _, h := range all {
 			h.ID = "leased" + h.ID
-			h.Part += 1000
+			h.Part += 10000
 			all = append(all, h)
 		}
 		must(t, db.write(t.Context(), func(ctx context.Context, x *tx) error {

@@ -2,14 +2,19 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 )
 
-// follow finds the plan whose letters are the audience of p.
-func (t *tx) follow(ctx context.Context, a announce.Announcement, p Plan, who *audience) error {
+// followPlan finds the plan whose letters are the audience of p.
+func (t *tx) followPlan(ctx context.Context, a announce.Announcement, p Plan, who *audience) error {
 	if p.Before == 0 {
 		return nil
 	}
@@ -60,7 +65,254 @@ func (t *tx) follows(ctx context.Context, l *Letter, p *plan) (wait bool, err er
 
 // keep lets a letter be content with the form that was seen, where the account cannot change it.
 func (l *Letter) keep(p *plan) {
-	if p.keeps && l.Wanted && l.Shown > 0 && l.Calling == announce.Nothing && l.Rev > l.Shown {
-		l.Rev = l.Shown
+	if p.keeps && l.Shown > 0 && l.Calling == announce.Nothing && l.Rest == announce.Moving && (l.Wanted && l.Rev > l.Shown || !l.Wanted) {
+		l.Wanted, l.Rev = true, l.Shown
 	}
+}
+
+// Standing is a mark of everything that a change of an announcement rests on beside its revision: what of it is out, and
+// where. It is another as soon as a post is called, seen or comes to rest, and when the first person of a mailing is written to.
+func (db *DB) Standing(ctx context.Context, id announce.ID) (string, error) {
+	mark, err := db.read().standing(ctx, id)
+	return mark, db.fault(err)
+}
+
+func (c conn) standing(ctx context.Context, id announce.ID) (string, error) {
+	rows, err := c.rows(ctx, `announcement = ? ORDER BY id`, string(id))
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, d := range rows {
+		fmt.Fprintln(h, d.ID, d.Wanted, d.Rev, d.Shown, d.Calling, d.Rest, d.Manner, d.Edits)
+	}
+	plans, err := c.plans(ctx, `announcement = ? ORDER BY id`, string(id))
+	if err != nil {
+		return "", err
+	}
+	for _, p := range plans {
+		told, err := c.anybodyTold(ctx, p.id)
+		if err != nil {
+			return "", err
+		}
+		_, _ = io.WriteString(h, fmt.Sprintln(p.id, p.wanted, told))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// stands checks that an announcement stands as it was read. ErrMoved: it does not.
+func (t *tx) stands(ctx context.Context, id announce.ID, standing string) error {
+	if standing == "" {
+		return nil
+	}
+	now, err := t.standing(ctx, id)
+	if err == nil && now != standing {
+		err = ErrMoved
+	}
+	return err
+}
+
+// anybodyTold reports whether a letter of a plan was seen, or may have been.
+func (c conn) anybodyTold(ctx context.Context, plan int64) (bool, error) {
+	var n int
+	_, err := c.one(ctx, `SELECT COALESCE(SUM(calling + published + unknown), 0) FROM tallies WHERE plan = ?`, []any{plan}, &n)
+	return n > 0, err
+}
+
+// followed is what of f has somebody to tell that something of a has changed; nil: nobody.
+func (t *tx) followed(ctx context.Context, a announce.Announcement, f *Submission) (*Submission, error) {
+	if f == nil {
+		return nil, nil
+	}
+	rows, err := t.rows(ctx, `announcement = ? AND part = 0 ORDER BY id`+t.lock("FOR UPDATE"), string(a.ID))
+	if err != nil {
+		return nil, err
+	}
+	out := *f
+	out.Announcement.Channels, out.Deliveries, out.Payloads, out.Plans, out.follows = nil, nil, nil, nil, map[string]string{}
+	for _, account := range f.Announcement.Channels {
+		if i := slices.IndexFunc(rows, func(h held) bool { return h.Account == account && h.tells(a.Rev) }); i >= 0 {
+			out.follows[account] = rows[i].ID
+			out.Announcement.Channels = append(out.Announcement.Channels, account)
+			continue
+		}
+		p, planned, err := t.planOf(ctx, a.ID, account)
+		if err != nil {
+			return nil, err
+		}
+		if planned {
+			if planned, err = t.anybodyTold(ctx, p.id); err != nil {
+				return nil, err
+			}
+		}
+		if planned {
+			out.Announcement.Channels = append(out.Announcement.Channels, account)
+		}
+	}
+	stays := func(account string) bool { return slices.Contains(out.Announcement.Channels, account) }
+	for _, d := range f.Deliveries {
+		if stays(d.Account) {
+			out.Deliveries = append(out.Deliveries, d)
+		}
+	}
+	for _, p := range f.Payloads {
+		if stays(p.Account) {
+			out.Payloads = append(out.Payloads, p)
+		}
+	}
+	for _, p := range f.Plans {
+		if stays(p.Account) {
+			out.Plans = append(out.Plans, p)
+		}
+	}
+	if len(out.Announcement.Channels) == 0 {
+		return nil, nil
+	}
+	return &out, nil
+}
+
+// tells: a post of a revision before rev can be seen, or may be when its call has ended.
+func (h held) tells(rev int) bool {
+	return h.Wanted && (h.Shown > 0 && h.Shown < rev || h.Calling == announce.Publish && h.CallRev < rev)
+}
+
+// follow stores what tells of a change, and stops what earlier ones had still to say in its place; closed: what anything
+// that follows the announcement had still to say.
+func (t *tx) follow(ctx context.Context, s Submission, f *Submission, closed bool) error {
+	following, err := t.following(ctx, s.Announcement.ID)
+	if err != nil {
+		return err
+	}
+	for _, x := range following {
+		if !closed && x.kind != announce.KindChange && x.kind != announce.KindCancellation {
+			continue
+		}
+		if err := t.stop(ctx, x.id, func(account string) bool { return closed || slices.Contains(f.Announcement.Channels, account) }, s.Announcement.Updated, s.Actor); err != nil {
+			return err
+		}
+	}
+	if f == nil {
+		return nil
+	}
+	w, err := f.encode()
+	if err != nil {
+		return err
+	}
+	return t.save(ctx, *f, w)
+}
+
+// follower is an announcement that follows another.
+type follower struct {
+	id   announce.ID
+	kind announce.Kind
+}
+
+// following is what follows an announcement and was not retracted, locked.
+func (t *tx) following(ctx context.Context, id announce.ID) (all []follower, err error) {
+	err = t.each(ctx, `SELECT a.id, r.document FROM announcements a JOIN revisions r ON r.announcement = a.id AND r.rev = a.rev
+		WHERE a.of = ? AND a.of <> '' AND a.retracted = 0 ORDER BY a.id`+t.lock("FOR NO KEY UPDATE OF a"), []any{string(id)}, func(scan func(...any) error) error {
+		var f follower
+		var document string
+		if err := scan(&f.id, &document); err != nil {
+			return err
+		}
+		var of struct {
+			Kind announce.Kind `json:"kind"`
+		}
+		err := json.Unmarshal([]byte(document), &of)
+		f.kind = of.Kind
+		all = append(all, f)
+		return err
+	})
+	return all, err
+}
+
+// stop lets nothing more of an announcement begin on some accounts. What can be seen stays. An announcement of which
+// nothing is out then counts as retracted.
+func (t *tx) stop(ctx context.Context, id announce.ID, on func(account string) bool, now time.Time, actor string) error {
+	accounts, err := t.planned(ctx, id)
+	if err != nil {
+		return err
+	}
+	out := false
+	for _, account := range accounts {
+		p, _, err := t.planOf(ctx, id, account)
+		if err != nil {
+			return err
+		}
+		told, err := t.anybodyTold(ctx, p.id)
+		if err != nil {
+			return err
+		}
+		if out = out || told; !on(account) {
+			out = out || p.wanted
+			continue
+		}
+		if _, err := t.exec(ctx, `UPDATE plans SET keeps = 1 WHERE id = ?`, p.id); err != nil {
+			return err
+		}
+		if err := t.turn(ctx, id, account, turn{how: "stopped", at: now}); err != nil {
+			return err
+		}
+	}
+	rows, err := t.rows(ctx, `announcement = ? ORDER BY id`+t.lock("FOR UPDATE"), string(id))
+	if err != nil {
+		return err
+	}
+	for _, h := range rows {
+		before := h.Delivery
+		if on(h.Account) && h.Shown == 0 {
+			h.unwant("", now)
+			h.Manner = announce.Kept
+		}
+		out = out || h.Wanted || h.Shown > 0 || h.Calling != announce.Nothing
+		if h.Delivery == before {
+			continue
+		}
+		if err := t.putShould(ctx, h); err != nil {
+			return err
+		}
+		t.changed(before, h.Delivery, actor)
+	}
+	if out {
+		return nil
+	}
+	_, err = t.exec(ctx, `UPDATE announcements SET retracted = 1, updated_at = ? WHERE id = ?`, us(now), string(id))
+	t.log(Event{Actor: actor, What: "retracted", Announcement: id})
+	return err
+}
+
+// moot reports whether a post has nothing to tell any more: its announcement was cancelled before it was out, or the post
+// that it tells a change of shows the change itself, or nothing. Else it is the receipt of that post, if there is one.
+func (t *tx) moot(ctx context.Context, h held) (moot bool, told announce.Receipt, err error) {
+	var closed int
+	if _, err := t.one(ctx, `SELECT closed FROM announcements WHERE id = ?`, []any{string(h.Announcement)}, &closed); err != nil || closed == 1 {
+		return closed == 1, told, err
+	}
+	if h.follows == "" {
+		return false, told, nil
+	}
+	of, err := t.delivery(ctx, h.follows, "")
+	if err != nil {
+		return false, told, err
+	}
+	lost := of.Calling == announce.Publish && of.Rest != announce.Moving // a person is asked whether it is there
+	return !lost && (of.Shown == 0 || of.Shown >= h.before), of.Receipt, nil
+}
+
+// drop lets all posts of an announcement on an account that are not out be wanted no more.
+func (t *tx) drop(ctx context.Context, h held, actor string) error {
+	rows, err := t.rows(ctx, `announcement = ? AND account = ? AND shown = 0 AND calling = '' ORDER BY id`+t.lock("FOR UPDATE"), string(h.Announcement), h.Account)
+	if err != nil {
+		return err
+	}
+	for _, h := range rows {
+		before := h.Delivery
+		h.unwant("", t.now)
+		if err := t.putShould(ctx, h); err != nil {
+			return err
+		}
+		t.changed(before, h.Delivery, actor)
+	}
+	return nil
 }

@@ -71,3 +71,247 @@ func TestFollow(t *testing.T) {
 		idle(t, db, id)
 	})
 }
+
+// followed brings s to its next revision, with what tells the change on the given accounts.
+func followed(t testing.TB, db *DB, s Submission, c Change, accounts ...string) (next, f Submission, told bool) {
+	t.Helper()
+	next = s.next(db)
+	for i := range next.Deliveries {
+		next.Deliveries[i].Manner = announce.Kept
+	}
+	next.Plans = nil
+	for _, p := range s.Plans {
+		next.Plans = append(next.Plans, Plan{Account: p.Account, Next: db.Now(), Keeps: true})
+	}
+	f = sample(db)
+	f.Announcement.Kind, f.Announcement.Of, f.Announcement.OfRev, f.Announcement.Channels = announce.KindChange, s.Announcement.ID, next.Announcement.Rev, accounts
+	for _, account := range accounts {
+		if len(s.Plans) > 0 && s.Plans[0].Account == account {
+			f = f.personal(db, account)
+			f.Plans[len(f.Plans)-1].Before = next.Announcement.Rev
+			continue
+		}
+		f.Payloads = append(f.Payloads, Payload{account, "fr", announce.Message{Rev: 1, Language: "fr", Text: "moved"}})
+		f.Deliveries = append(f.Deliveries, announce.Delivery{Account: account, Language: "fr", Wanted: true, Rev: 1, Next: db.Now()})
+	}
+	c.Follow = &f
+	told, err := db.Change(t.Context(), s.Announcement.Rev, next, c)
+	must(t, err)
+	return next, f, told
+}
+
+// A post that stays as it is is told a change of by another, which answers it, and only where readers see the old one.
+func TestFollowedPosts(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s := sample(db, "shown", "waiting", "arrives", "fails")
+		id := save(t, db, s)
+		was := publish(t, db, "shown", id)
+		arrives, fails := claim(t, db, "arrives", id), claim(t, db, "fails", id)
+		_, f, told := followed(t, db, s, Change{}, "shown", "waiting", "arrives", "fails")
+		child := f.Announcement.ID
+		rows, err := db.Deliveries(t.Context(), child)
+		must(t, err)
+		if !told || len(rows) != 3 {
+			t.Fatalf("told %v, %d posts follow, want the one that can be seen and the two under way", told, len(rows))
+		}
+		none(t, db, "shown", id)
+		c := claim(t, db, "shown", child)
+		if c.Verb != announce.Publish || c.Message.Parent != was.Receipt || c.Message.Root != was.Receipt {
+			t.Errorf("%+v", c)
+		}
+		record(t, db, c, shown(c, db.Now()))
+		none(t, db, "arrives", child)
+		none(t, db, "fails", child)
+		if jobs, err := db.Due(t.Context(), 10); err != nil || len(jobs) != 1 || jobs[0] != (Job{"waiting", id}) {
+			t.Errorf("due: %v, %v", jobs, err)
+		}
+		record(t, db, arrives, shown(arrives, db.Now()))
+		d := fails.Delivery
+		d.Calling, d.Next = announce.Nothing, db.Now()
+		record(t, db, fails, d)
+		if c := claim(t, db, "arrives", child); c.Message.Parent.ID != "r-"+arrives.Delivery.ID {
+			t.Errorf("%+v", c)
+		}
+		none(t, db, "fails", child)
+		if d := only(t, db, child, "fails"); d.Wanted || d.State() != announce.Retracted {
+			t.Errorf("tells a change of what nobody saw: %+v", d)
+		}
+		for _, account := range []string{"waiting", "fails"} {
+			if c := claim(t, db, account, id); c.Verb != announce.Publish || c.Delivery.CallRev != 2 {
+				t.Errorf("%s: %+v", account, c)
+			}
+		}
+	})
+}
+
+// The second change takes the place of the first where the first has not been told yet; retracting takes all away.
+func TestFollowedTwiceAndWithdrawn(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 3)
+		s := sample(db, "teams", "chat").personal(db, "email")
+		id := save(t, db, s)
+		publish(t, db, "teams", id)
+		publish(t, db, "chat", id)
+		planAll(t, db, 10)
+		for range 3 {
+			deliver(t, db, id)
+		}
+		s, first, _ := followed(t, db, s, Change{}, "teams", "chat", "email")
+		one := first.Announcement.ID
+		publish(t, db, "teams", one)
+		planAll(t, db, 10)
+		deliver(t, db, one)
+		s, second, _ := followed(t, db, s, Change{}, "teams", "email")
+		two := second.Announcement.ID
+		none(t, db, "teams", one)
+		idle(t, db, one)
+		if c := balanced(t, db, one, "email"); c.By[announce.Published] != 1 || c.By[announce.Retracted] != 2 {
+			t.Errorf("%+v", c)
+		}
+		if c := claim(t, db, "chat", one); c.Verb != announce.Publish {
+			t.Errorf("nothing took its place there: %+v", c)
+		}
+		planAll(t, db, 10)
+		if c := balanced(t, db, two, "email"); c.Planned != 3 {
+			t.Errorf("%+v", c)
+		}
+		publish(t, db, "teams", two)
+		must(t, db.Withdraw(t.Context(), id, s.Announcement.Rev, "ada", map[string]string{"email": "mail cannot be taken back"}, db.Now()))
+		planAll(t, db, 10)
+		idle(t, db, two)
+		for _, id := range []announce.ID{one, two} {
+			if c := claim(t, db, "teams", id); c.Verb != announce.Retract {
+				t.Errorf("%+v", c)
+			}
+			if _, retracted, err := db.Announcement(t.Context(), id); !retracted || err != nil {
+				t.Error(retracted, err)
+			}
+		}
+	})
+}
+
+// After a cancellation nothing begins, of the announcement or of what follows it; what is out says so.
+func TestClosed(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 4)
+		s := sample(db, "edited", "waiting", "refused").personal(db, "email")
+		id := save(t, db, s)
+		publish(t, db, "edited", id)
+		under := claim(t, db, "refused", id)
+		planAll(t, db, 3)
+		deliver(t, db, id)
+		letter := write(t, db, id)
+		reminder := sample(db, "edited").personal(db, "email")
+		reminder.Announcement.Kind, reminder.Announcement.Of = announce.KindReminder, id
+		later := save(t, db, reminder)
+		planAll(t, db, 10)
+
+		n := s.next(db)
+		n.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+		f := following(db, n)
+		f.Announcement.Kind, f.Announcement.Channels = announce.KindCancellation, []string{"email"}
+		told, err := db.Change(t.Context(), 1, n, Change{Follow: &f, Close: true})
+		if must(t, err); !told {
+			t.Error("nobody hears of it")
+		}
+		d := under.Delivery
+		d.Calling, d.Next = announce.Nothing, db.Now()
+		record(t, db, under, d)
+		end(t, db, refused(letter, func(d *announce.Delivery) { d.Next = db.Now().Add(time.Second) }))
+		p.clock.forward(time.Minute)
+		planAll(t, db, 10)
+		none(t, db, "waiting", id)
+		none(t, db, "refused", id)
+		none(t, db, "edited", later)
+		for _, id := range []announce.ID{id, later} {
+			b := lease(t, db, id, 10)
+			for _, l := range b.Letters {
+				if began, _, err := db.Advance(t.Context(), nil, l); began != Passed || err != nil {
+					t.Errorf("begun after the cancellation: %v %v %+v", began, err, l)
+				}
+			}
+			must(t, db.GiveBack(t.Context(), &b))
+			idle(t, db, id)
+			balanced(t, db, id, "email")
+		}
+		if c := claim(t, db, "edited", id); c.Verb != announce.Amend || c.Delivery.CallRev != 2 {
+			t.Errorf("%+v", c)
+		}
+		if _, retracted, err := db.Announcement(t.Context(), later); !retracted || err != nil {
+			t.Error("nothing of the reminder was out, and it is still there:", err)
+		}
+		if c := balanced(t, db, f.Announcement.ID, "email"); c.Planned != 1 {
+			t.Errorf("%+v", c)
+		}
+		if l := deliver(t, db, f.Announcement.ID); l.Address != 1 {
+			t.Errorf("%+v", l)
+		}
+
+		back := n.next(db)
+		back.Plans = n.Plans
+		must(t, db.Revise(t.Context(), 2, back))
+		for _, account := range []string{"waiting", "refused"} {
+			if c := claim(t, db, account, id); c.Verb != announce.Publish || c.Delivery.CallRev != 3 {
+				t.Errorf("%s: %+v", account, c)
+			}
+		}
+	})
+}
+
+func TestAChangeRestsOnHowThingsStand(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 2)
+		s := sample(db, "slack").personal(db, "email")
+		id := save(t, db, s)
+		mark := func() string {
+			m, err := db.Standing(t.Context(), id)
+			must(t, err)
+			return m
+		}
+		before := mark()
+		planAll(t, db, 10)
+		if mark() != before {
+			t.Error("letters that nobody has got yet change it")
+		}
+		publish(t, db, "slack", id)
+		n := s.next(db)
+		_, err := db.Change(t.Context(), 1, n, Change{Standing: before})
+		want(t, err, ErrMoved)
+		before = mark()
+		deliver(t, db, id)
+		_, err = db.Change(t.Context(), 1, n, Change{Standing: before})
+		want(t, err, ErrMoved)
+		_, err = db.Change(t.Context(), 1, n, Change{Standing: mark()})
+		must(t, err)
+	})
+}
+
+// A post that cannot be edited may be taken away and published anew: two calls, each of which may be cut.
+func TestPublishedAnew(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s := sample(db, "twitter")
+		id := save(t, db, s)
+		was := publish(t, db, "twitter", id)
+		n := s.next(db)
+		n.Deliveries[0].Manner = announce.Anew
+		must(t, db.Revise(t.Context(), 1, n))
+		c := claim(t, db, "twitter", id)
+		if c.Verb != announce.Retract || c.Delivery.Receipt.ID != was.Receipt.ID {
+			t.Fatalf("%+v", c)
+		}
+		record(t, db, c, shown(c, db.Now()))
+		if c = claim(t, db, "twitter", id); c.Verb != announce.Publish || c.Delivery.CallRev != 2 {
+			t.Fatalf("%+v", c)
+		}
+		record(t, db, c, shown(c, db.Now()))
+		none(t, db, "twitter", id)
+		if d := only(t, db, id, "twitter"); d.State() != announce.Published || d.Shown != 2 {
+			t.Errorf("%+v", d)
+		}
+	})
+}

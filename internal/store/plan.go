@@ -93,7 +93,7 @@ func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error
 	if err != nil {
 		return err
 	}
-	if err := t.follow(ctx, a, p, &who); err != nil {
+	if err := t.followPlan(ctx, a, p, &who); err != nil {
 		return err
 	}
 	n, err := t.exec(ctx, `UPDATE plans SET open = 1, rev = ?, wanted = 1, next = ?, first_due = CASE WHEN started = 1 THEN first_due ELSE ? END,

@@ -31,7 +31,7 @@ func (db *DB) Record(ctx context.Context, fence int64, d announce.Delivery) erro
 func (h *held) record(d announce.Delivery) {
 	amended, turned := h.Rev != d.Rev, h.Wanted != d.Wanted
 	next := h.Next
-	h.Shown, h.Receipt, h.Calling, h.CallRev, h.Began = d.Shown, d.Receipt, d.Calling, d.CallRev, d.Began
+	h.Shown, h.Receipt, h.Posted, h.Edits, h.Calling, h.CallRev, h.Began = d.Shown, d.Receipt, d.Posted, d.Edits, d.Calling, d.CallRev, d.Began
 	h.Attempts, h.Looks, h.Repeats, h.Next, h.Rest, h.Fault = d.Attempts, d.Looks, d.Repeats, d.Next, d.Rest, d.Fault
 	if !amended && !turned {
 		return

@@ -25,18 +25,35 @@ func (t *tx) current(ctx context.Context, id announce.ID, expected int) (retract
 	return gone == 1, nil
 }
 
-// Revise brings an announcement from revision expected to s.Announcement.Rev. *StaleError when expected is not
-// current, ErrRetracted after a retraction. A post that can be seen takes Rest and Fault from its row in s; one that
-// cannot is published in its new form. Accounts that are not in s are no longer wanted.
+// Change is what an amendment does beside bringing everything to its revision.
+type Change struct {
+	// Follow tells what changed where a post or letter of an earlier revision can be seen and stays as it is: it is Of the
+	// announcement, its plans have Before. Only what of it has somebody to tell is stored. nil: nothing is told.
+	Follow   *Submission
+	Close    bool   // nothing that is not out is published any more, of the announcement and of whatever follows it
+	Standing string // what the change rests on, as Standing gave it; empty: nothing
+}
+
+// Revise is Change without anything beside.
 func (db *DB) Revise(ctx context.Context, expected int, s Submission) error {
+	_, err := db.Change(ctx, expected, s, Change{})
+	return err
+}
+
+// Change brings an announcement from revision expected to s.Announcement.Rev. *StaleError when expected is not
+// current, ErrRetracted after a retraction, ErrMoved when it does not stand any more as the change says. A post that can
+// be seen takes Manner, Rest and Fault from its row in s; one that cannot is published in its new form. Accounts that are
+// not in s are no longer wanted. followed: something of c.Follow was stored; what earlier ones had still to say there is
+// never said.
+func (db *DB) Change(ctx context.Context, expected int, s Submission, c Change) (followed bool, err error) {
 	if s.Announcement.Rev <= expected {
-		return fmt.Errorf("revision %d does not follow %d", s.Announcement.Rev, expected)
+		return false, fmt.Errorf("revision %d does not follow %d", s.Announcement.Rev, expected)
 	}
 	w, err := s.encode()
 	if err != nil {
-		return err
+		return false, err
 	}
-	return db.hold(ctx, func(ctx context.Context, t *tx) error {
+	err = db.hold(ctx, func(ctx context.Context, t *tx) error {
 		retracted, err := t.current(ctx, s.Announcement.ID, expected)
 		if err != nil {
 			return err
@@ -44,23 +61,38 @@ func (db *DB) Revise(ctx context.Context, expected int, s Submission) error {
 		if retracted {
 			return ErrRetracted
 		}
-		return t.revise(ctx, s, w)
+		if err := t.stands(ctx, s.Announcement.ID, c.Standing); err != nil {
+			return err
+		}
+		var f *Submission
+		if f, err = t.followed(ctx, s.Announcement, c.Follow); err != nil {
+			return err
+		}
+		if err := t.revise(ctx, s, w, c.Close); err != nil {
+			return err
+		}
+		if followed = f != nil; followed || c.Close {
+			return t.follow(ctx, s, f, c.Close)
+		}
+		return nil
 	})
+	return followed && err == nil, err
 }
 
-func (t *tx) revise(ctx context.Context, s Submission, w written) error {
+func (t *tx) revise(ctx context.Context, s Submission, w written, closed bool) error {
 	a := s.Announcement
 	if err := t.putRevision(ctx, s, w); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `UPDATE announcements SET rev = ?, publish_at = ?, held_at = 0, updated_at = ? WHERE id = ?`, a.Rev, publishAt(a), us(a.Updated), string(a.ID)); err != nil {
+	if _, err := t.exec(ctx, `UPDATE announcements SET rev = ?, closed = ?, publish_at = ?, held_at = 0, updated_at = ? WHERE id = ?`,
+		a.Rev, flag(closed), publishAt(a), us(a.Updated), string(a.ID)); err != nil {
 		return err
 	}
 	// Plans come before deliveries: a page being planned elsewhere is waited for, and its rows are then seen.
-	if err := t.revisePlans(ctx, s); err != nil {
+	if err := t.revisePlans(ctx, s, closed); err != nil {
 		return err
 	}
-	if err := t.reviseBroadcast(ctx, s); err != nil {
+	if err := t.reviseBroadcast(ctx, s, closed); err != nil {
 		return err
 	}
 	t.log(Event{Actor: s.Actor, What: "amended", Announcement: a.ID, Detail: cmp.Or(s.Why, a.Texts[a.Default].Title)})
@@ -79,7 +111,7 @@ func (t *tx) planned(ctx context.Context, id announce.ID) (accounts []string, er
 	return accounts, err
 }
 
-func (t *tx) revisePlans(ctx context.Context, s Submission) error {
+func (t *tx) revisePlans(ctx context.Context, s Submission, closed bool) error {
 	a := s.Announcement
 	had, err := t.planned(ctx, a.ID)
 	if err != nil {
@@ -93,6 +125,9 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 		}
 	}
 	for _, p := range s.Plans {
+		if closed && !slices.Contains(had, p.Account) {
+			continue
+		}
 		if err := t.putPlan(ctx, a, p); err != nil {
 			return err
 		}
@@ -103,7 +138,11 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 		if first.IsZero() {
 			first = p.Next
 		}
-		u := turn{how: "revised", first: first, next: p.Next, at: a.Updated}
+		how := "revised"
+		if closed {
+			how = "closed"
+		}
+		u := turn{how: how, first: first, next: p.Next, at: a.Updated}
 		if err := t.turn(ctx, a.ID, p.Account, u); err != nil {
 			return err
 		}
@@ -111,7 +150,7 @@ func (t *tx) revisePlans(ctx context.Context, s Submission) error {
 	return nil
 }
 
-func (t *tx) reviseBroadcast(ctx context.Context, s Submission) error {
+func (t *tx) reviseBroadcast(ctx context.Context, s Submission, closed bool) error {
 	a := s.Announcement
 	rows, err := t.rows(ctx, `announcement = ? ORDER BY id`+t.lock("FOR UPDATE"), string(a.ID))
 	if err != nil {
@@ -120,7 +159,7 @@ func (t *tx) reviseBroadcast(ctx context.Context, s Submission) error {
 	wanted, fresh := match(rows, s)
 	for i, h := range rows {
 		before := h.Delivery
-		if d := wanted[i]; d != nil {
+		if d := wanted[i]; d != nil && !(closed && h.Shown == 0 && h.Calling == announce.Nothing) {
 			h.revise(*d, a.Rev, a.Updated)
 		} else {
 			h.unwant(s.Cannot[h.Account], a.Updated)
@@ -132,6 +171,9 @@ func (t *tx) reviseBroadcast(ctx context.Context, s Submission) error {
 			return err
 		}
 		t.changed(before, h.Delivery, s.Actor)
+	}
+	if closed {
+		return nil
 	}
 	for i := range fresh {
 		fresh[i].Announcement = a.ID
@@ -178,7 +220,7 @@ func match(rows []held, s Submission) (wanted []*announce.Delivery, fresh []held
 
 // revise makes h wanted in the form of d. A call under way is seen to its end first.
 func (h *held) revise(d announce.Delivery, rev int, now time.Time) {
-	h.Wanted, h.Rev, h.Language = true, rev, d.Language
+	h.Wanted, h.Rev, h.Manner, h.Language = true, rev, d.Manner, d.Language
 	if h.First.After(now) { // it was never due: its time is the new one
 		if h.First = d.First; h.First.IsZero() {
 			h.First = d.Next
@@ -202,7 +244,7 @@ func (h *held) unwant(cannot string, now time.Time) {
 	if !h.Wanted && h.Shown == 0 {
 		return
 	}
-	h.Wanted = false
+	h.Wanted, h.Manner = false, announce.Edited
 	switch {
 	case h.Calling != announce.Nothing:
 		if h.lease > 0 {
@@ -225,41 +267,58 @@ func (t *tx) unwantPlan(ctx context.Context, id announce.ID, account, cannot str
 	return t.turn(ctx, id, account, turn{how: "unwanted", rest: string(rest), fault: cannot, at: now})
 }
 
-// Withdraw makes nothing of an announcement wanted any more: what was not published never is, what can be seen is
-// retracted. cannot holds, by account, what to tell a person where a shown post cannot be retracted. It may be repeated.
+// Withdraw makes nothing of an announcement, and of whatever follows it, wanted any more: what was not published never
+// is, what can be seen is retracted. cannot holds, by account, what to tell a person where a shown post cannot be
+// retracted. It may be repeated.
 func (db *DB) Withdraw(ctx context.Context, id announce.ID, expected int, actor string, cannot map[string]string, when time.Time) error {
 	return db.hold(ctx, func(ctx context.Context, t *tx) error {
 		retracted, err := t.current(ctx, id, expected)
 		if err != nil || retracted {
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE announcements SET retracted = 1, held_at = 0, updated_at = ? WHERE id = ?`, us(when), string(id)); err != nil {
+		if err := t.withdraw(ctx, id, actor, cannot, when); err != nil {
 			return err
 		}
-		accounts, err := t.planned(ctx, id)
+		following, err := t.following(ctx, id)
 		if err != nil {
 			return err
 		}
-		for _, account := range accounts {
-			if err := t.unwantPlan(ctx, id, account, cannot[account], when); err != nil {
+		for _, f := range following {
+			if err := t.withdraw(ctx, f.id, actor, cannot, when); err != nil {
 				return err
 			}
 		}
-		rows, err := t.rows(ctx, `announcement = ? ORDER BY id`+t.lock("FOR UPDATE"), string(id))
-		if err != nil {
-			return err
-		}
-		for _, h := range rows {
-			before := h.Delivery
-			if h.unwant(cannot[h.Account], when); h.Delivery == before {
-				continue
-			}
-			if err := t.putShould(ctx, h); err != nil {
-				return err
-			}
-			t.changed(before, h.Delivery, actor)
-		}
-		t.log(Event{Actor: actor, What: "retracted", Announcement: id})
 		return nil
 	})
+}
+
+func (t *tx) withdraw(ctx context.Context, id announce.ID, actor string, cannot map[string]string, when time.Time) error {
+	if _, err := t.exec(ctx, `UPDATE announcements SET retracted = 1, held_at = 0, updated_at = ? WHERE id = ?`, us(when), string(id)); err != nil {
+		return err
+	}
+	accounts, err := t.planned(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, account := range accounts {
+		if err := t.unwantPlan(ctx, id, account, cannot[account], when); err != nil {
+			return err
+		}
+	}
+	rows, err := t.rows(ctx, `announcement = ? ORDER BY id`+t.lock("FOR UPDATE"), string(id))
+	if err != nil {
+		return err
+	}
+	for _, h := range rows {
+		before := h.Delivery
+		if h.unwant(cannot[h.Account], when); h.Delivery == before {
+			continue
+		}
+		if err := t.putShould(ctx, h); err != nil {
+			return err
+		}
+		t.changed(before, h.Delivery, actor)
+	}
+	t.log(Event{Actor: actor, What: "retracted", Announcement: id})
+	return nil
 }

@@ -269,6 +269,7 @@ const (
 	faultGone    = "no longer subscribed"
 	faultMaybe   = "no longer subscribed; a message that was under way may have arrived"
 	faultBounced = "the address does not exist any more"
+	faultClosed  = "it was cancelled, or too late, before it could be sent"
 	faultPaused  = "the person paused their subscription"
 )
 
@@ -290,6 +291,9 @@ func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
 	fault, err := t.unwelcome(ctx, l, p)
 	if err != nil {
 		return err
+	}
+	if fault == "" && !p.wanted && l.Wanted && l.Shown == 0 && l.Calling == announce.Nothing {
+		fault = faultClosed
 	}
 	if fault != "" {
 		l.Rest, l.Fault = announce.Skipped, fault

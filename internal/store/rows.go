@@ -7,8 +7,8 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
-const deliveryColumns = `id, announcement, account, language, part, wanted, rev, shown, receipt_id, receipt_url, receipt_at,
-	calling, call_rev, began, attempts, looks, repeats, first_due, next, rest, fault`
+const deliveryColumns = `id, announcement, account, language, part, wanted, rev, manner, shown, receipt_id, receipt_url, receipt_at, posted_at, edits,
+	calling, call_rev, began, attempts, looks, repeats, first_due, next, rest, fault, follows, follows_rev`
 
 const heldColumns = deliveryColumns + `, fence, lease_until, owner`
 
@@ -17,13 +17,15 @@ type held struct {
 	announce.Delivery
 	fence, lease int64  // lease is 0 when nobody has one
 	owner        string // who has it
+	follows      string // the delivery whose post this one tells a change of
+	before       int    // with follows: where that post is of a revision before this one
 }
 
 func scanHeld(scan func(...any) error) (h held, err error) {
-	var wanted, receipt, began, first, next int64
-	err = scan(&h.ID, &h.Announcement, &h.Account, &h.Language, &h.Part, &wanted, &h.Rev, &h.Shown, &h.Receipt.ID, &h.Receipt.URL, &receipt,
-		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &first, &next, &h.Rest, &h.Fault, &h.fence, &h.lease, &h.owner)
-	h.Wanted, h.Receipt.At, h.Began, h.First, h.Next = wanted == 1, at(receipt), at(began), at(first), at(next)
+	var wanted, receipt, posted, began, first, next int64
+	err = scan(&h.ID, &h.Announcement, &h.Account, &h.Language, &h.Part, &wanted, &h.Rev, &h.Manner, &h.Shown, &h.Receipt.ID, &h.Receipt.URL, &receipt, &posted, &h.Edits,
+		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &first, &next, &h.Rest, &h.Fault, &h.follows, &h.before, &h.fence, &h.lease, &h.owner)
+	h.Wanted, h.Receipt.At, h.Posted, h.Began, h.First, h.Next = wanted == 1, at(receipt), at(posted), at(began), at(first), at(next)
 	return h, err
 }
 
@@ -48,9 +50,9 @@ func (t *tx) insert(ctx context.Context, all []held) (int64, error) {
 		if h.First.IsZero() {
 			h.First = h.Next
 		}
-		rows[i] = []any{h.ID, string(h.Announcement), h.Account, string(h.Language), h.Part, flag(h.Wanted), h.Rev, h.Shown,
-			clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats,
-			us(h.First), us(h.Next), string(h.Rest), clean(h.Fault)}
+		rows[i] = []any{h.ID, string(h.Announcement), h.Account, string(h.Language), h.Part, flag(h.Wanted), h.Rev, string(h.Manner), h.Shown,
+			clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), us(h.Posted), h.Edits, string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats,
+			us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), h.follows, h.before}
 	}
 	return t.many(ctx, `INSERT INTO deliveries (`+deliveryColumns+`)`, rows, ` ON CONFLICT DO NOTHING`)
 }
@@ -66,17 +68,17 @@ func (t *tx) insertAll(ctx context.Context, all []held) error {
 
 // putIs writes what is: everything that a call or a person can change, and the lease.
 func (t *tx) putIs(ctx context.Context, h held) error {
-	_, err := t.exec(ctx, `UPDATE deliveries SET shown = ?, receipt_id = ?, receipt_url = ?, receipt_at = ?, calling = ?, call_rev = ?, began = ?,
-		attempts = ?, looks = ?, repeats = ?, next = ?, rest = ?, fault = ?, fence = ?, lease_until = ?, owner = ? WHERE id = ?`,
-		h.Shown, clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), string(h.Calling), h.CallRev, us(h.Began),
-		h.Attempts, h.Looks, h.Repeats, us(h.Next), string(h.Rest), clean(h.Fault), h.fence, h.lease, h.owner, h.ID)
+	_, err := t.exec(ctx, `UPDATE deliveries SET shown = ?, receipt_id = ?, receipt_url = ?, receipt_at = ?, posted_at = ?, edits = ?,
+		calling = ?, call_rev = ?, began = ?, attempts = ?, looks = ?, repeats = ?, next = ?, rest = ?, fault = ?, fence = ?, lease_until = ?, owner = ? WHERE id = ?`,
+		h.Shown, clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), us(h.Posted), h.Edits,
+		string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats, us(h.Next), string(h.Rest), clean(h.Fault), h.fence, h.lease, h.owner, h.ID)
 	return err
 }
 
 // putShould writes what should be, and what a new intention clears. The lease stays.
 func (t *tx) putShould(ctx context.Context, h held) error {
-	_, err := t.exec(ctx, `UPDATE deliveries SET language = ?, wanted = ?, rev = ?, attempts = ?, looks = ?, first_due = ?, next = ?, rest = ?, fault = ? WHERE id = ?`,
-		string(h.Language), flag(h.Wanted), h.Rev, h.Attempts, h.Looks, us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), h.ID)
+	_, err := t.exec(ctx, `UPDATE deliveries SET language = ?, wanted = ?, rev = ?, manner = ?, attempts = ?, looks = ?, first_due = ?, next = ?, rest = ?, fault = ? WHERE id = ?`,
+		string(h.Language), flag(h.Wanted), h.Rev, string(h.Manner), h.Attempts, h.Looks, us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), h.ID)
 	return err
 }
 

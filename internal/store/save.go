@@ -117,7 +117,11 @@ func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	var fresh []held
 	for _, d := range s.Deliveries {
 		d.Announcement = a.ID
-		fresh = append(fresh, held{Delivery: d})
+		h := held{Delivery: d, follows: s.follows[d.Account]}
+		if h.follows != "" {
+			h.before = a.OfRev
+		}
+		fresh = append(fresh, h)
 		if err := t.account(ctx, d.Account); err != nil {
 			return err
 		}

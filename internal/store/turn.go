@@ -10,7 +10,7 @@ import (
 // turn is what became of a plan and its letters are told, page by page: the plan itself has it at once, and no letter
 // begins against it.
 type turn struct {
-	how         string // revised, unwanted, skipped; empty: every letter knows
+	how         string // revised, closed (as revised, where it can be seen), unwanted, stopped, skipped; empty: every letter knows
 	done        int64  // letters up to this address know
 	rest, fault string // unwanted: for letters that can be seen; skipped: for those that cannot
 	first, next time.Time
@@ -43,6 +43,9 @@ const (
 			WHEN ? > first_due THEN ?
 			ELSE first_due + 1 END
 		WHERE plan = ? AND address > ? AND address <= ? AND (wanted = 1 OR shown > 0)`
+	turnStopped = `UPDATE letters SET wanted = 0, attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END, rest = CASE WHEN calling <> '' THEN rest ELSE '' END,
+		fault = CASE WHEN calling <> '' THEN fault ELSE '' END, next = CASE WHEN calling <> '' THEN next ELSE first_due END
+		WHERE plan = ? AND address > ? AND address <= ? AND shown = 0 AND rest <> 'skipped'`
 	turnSkipped = `UPDATE letters SET rest = 'skipped', fault = ?, next = first_due
 		WHERE plan = ? AND address > ? AND address <= ? AND rest = '' AND calling = '' AND wanted = 1 AND shown = 0`
 )
@@ -55,6 +58,14 @@ func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
 	u := p.turn
 	rest, fault, first, next, now, keeps := u.rest, clean(u.fault), us(u.first), us(u.next), us(u.at), flag(p.keeps)
 	switch u.how {
+	case "closed":
+		// A letter under way is looked at when its call has ended: nothing begins of a plan that is not wanted.
+		if _, err = t.exec(ctx, turnStopped+` AND calling = ''`, p.id, after, to); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, turnRevised+` AND (shown > 0 OR calling <> '')`, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to)
+	case "stopped":
+		_, err = t.exec(ctx, turnStopped, p.id, after, to)
 	case "revised":
 		_, err = t.exec(ctx, turnRevised, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to)
 	case "unwanted":

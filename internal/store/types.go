@@ -16,6 +16,7 @@ type Submission struct {
 	Actor        string                // who asked, for the audit log
 	Why          string                // Revise: why, for the audit log; empty: the title is there
 	Key          *Key                  // nil: none. Only Save reads it
+	follows      map[string]string     // by account, the delivery whose post is told a change of
 }
 
 // Payload is a message frozen for one account and language, and its Part of the thread. Key, To, Unsubscribe, Date, Root

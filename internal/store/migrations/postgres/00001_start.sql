@@ -46,6 +46,7 @@ CREATE TABLE announcements (
 	held_at    BIGINT NOT NULL DEFAULT 0, -- its time came while no server ran; nothing begins until a person says so
 	of         TEXT    NOT NULL DEFAULT '', -- the announcement that this one follows: a change of it, a reminder; '': none
 	of_rev     BIGINT NOT NULL DEFAULT 0, -- the revision of it that this one was made from
+	closed     BIGINT NOT NULL DEFAULT 0, -- what is not out is not published any more: it was cancelled
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
 );
@@ -198,10 +199,13 @@ CREATE TABLE deliveries (
 	part         BIGINT NOT NULL,
 	wanted       BIGINT NOT NULL,
 	rev          BIGINT NOT NULL,
+	manner       TEXT    NOT NULL, -- how a post that can be seen is brought to rev: '' edited in place, anew, kept
 	shown        BIGINT NOT NULL,
 	receipt_id   TEXT    NOT NULL,
 	receipt_url  TEXT    NOT NULL,
 	receipt_at   BIGINT NOT NULL,
+	posted_at    BIGINT NOT NULL,
+	edits        BIGINT NOT NULL, -- since then
 	calling      TEXT    NOT NULL,
 	call_rev     BIGINT NOT NULL,
 	began        BIGINT NOT NULL,
@@ -212,6 +216,8 @@ CREATE TABLE deliveries (
 	next         BIGINT NOT NULL,
 	rest         TEXT    NOT NULL,
 	fault        TEXT    NOT NULL,
+	follows      TEXT    NOT NULL DEFAULT '', -- the delivery whose post this one tells a change of; '': none
+	follows_rev  BIGINT NOT NULL DEFAULT 0, -- it is told only where that post is of an earlier revision
 	fence        BIGINT NOT NULL DEFAULT 0,
 	lease_until  BIGINT NOT NULL DEFAULT 0,
 	owner        TEXT    NOT NULL DEFAULT '',
@@ -219,20 +225,22 @@ CREATE TABLE deliveries (
 		WHEN rest <> ''               THEN ''
 		WHEN calling <> ''            THEN 'settle'
 		WHEN wanted = 1 AND shown = 0 THEN 'publish'
+		WHEN shown > 0 AND manner = 'kept' THEN ''
+		WHEN wanted = 1 AND shown < rev AND manner = 'anew' OR wanted = 0 AND shown > 0 THEN 'retract'
 		WHEN wanted = 1 AND shown < rev THEN 'amend'
-		WHEN wanted = 0 AND shown > 0 THEN 'retract'
 		ELSE '' END) STORED,
 	state TEXT NOT NULL GENERATED ALWAYS AS (CASE
 		WHEN calling <> '' AND (rest <> '' OR fault <> '' OR looks > 0) THEN 'unknown'
 		WHEN calling <> ''                              THEN 'calling'
 		WHEN rest = 'failed' AND shown = 0              THEN 'failed'
 		WHEN rest = 'skipped'                           THEN 'skipped'
-		WHEN shown > 0 AND (wanted = 1 OR rest <> '')   THEN 'published'
+		WHEN shown > 0 AND (wanted = 1 OR rest <> '' OR manner = 'kept') THEN 'published'
 		WHEN wanted = 0 AND shown = 0                   THEN 'retracted'
 		ELSE 'waiting' END) STORED,
 	due BIGINT GENERATED ALWAYS AS (CASE
 		WHEN rest <> '' THEN NULL
 		WHEN calling = '' AND wanted = 1 AND shown > 0 AND shown >= rev THEN NULL
+		WHEN calling = '' AND shown > 0 AND manner = 'kept' THEN NULL
 		WHEN calling = '' AND wanted = 0 AND shown = 0 THEN NULL
 		WHEN lease_until > 0 THEN lease_until
 		ELSE next END) STORED
