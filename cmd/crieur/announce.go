@@ -276,6 +276,12 @@ func (s *session) status(st broadcast.Status) error {
 	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STATE", "WHEN", "WHERE"}, rows); err != nil {
 		return err
 	}
+	if c := st.Counts; c != nil {
+		fmt.Fprintf(s.out, "mails opened: %d, links followed: %d\n", c.Opens, c.Clicks)
+		for _, l := range c.Links {
+			fmt.Fprintf(s.out, "  %d  %s\n", l.Clicks, l.URL)
+		}
+	}
 	for _, x := range st.People {
 		if x.Held != "" {
 			fmt.Fprintf(s.out, "%s: %s %s\n", x.Channel, p.paint("31", "The mailing is held."), x.Held)

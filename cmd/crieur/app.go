@@ -111,6 +111,11 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Missed: c.Missed, Notices: c.Notices, Cards: c.Cards, CardColour: c.CardColour, Point: how.point,
 		Media: media.New(media.Options{Fetch: fetcher}),
 	}
+	if c.Counts {
+		if options.CountKey, err = a.store.Secret(ctx, "counts"); err != nil {
+			return a, err
+		}
+	}
 	for _, x := range accounts {
 		options.Accounts = append(options.Accounts, broadcast.Account(x))
 	}

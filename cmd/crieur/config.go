@@ -46,6 +46,7 @@ type Config struct {
 	CanaryWait    time.Duration       `env:"CANARY_WAIT" envDefault:"15m" doc:"Time between that share and the rest."`
 	Confirmations int                 `env:"CONFIRMATIONS" envDefault:"300" doc:"Letters that ask people to confirm their subscription, in an hour. When strangers ask for more, none leaves until it is quieter, and organisers are told."`
 	Keep          int                 `env:"KEEP" envDefault:"0" doc:"Days after which the record forgets to whom a message went and keeps only how many; 0: never. See docs/privacy.md."`
+	Counts        bool                `env:"COUNTS" envDefault:"false" doc:"Count how often mails are opened and their links followed, by everybody together: links lead over this server and each mail has a pixel. Read docs/privacy.md first."`
 	Templates     string              `env:"TEMPLATES" doc:"Directory of your own templates; each replaces the built-in one of the same name."`
 	SettleGap     time.Duration       `env:"SETTLE_GAP" envDefault:"60s" doc:"Time between two looks for a post whose answer was lost."`
 	LogLevel      string              `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`

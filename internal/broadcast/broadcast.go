@@ -49,6 +49,8 @@ type Options struct {
 	Log       *slog.Logger
 	Metrics   *Metrics
 
+	CountKey []byte // signs the links in mails that are counted; nil: nothing is counted, and links are as their author wrote them
+
 	Cards      bool   // an event without an image gets a card
 	CardColour string // of cards, #rrggbb; empty: by the community's name
 
@@ -73,7 +75,8 @@ type Service struct {
 	told     sync.Map       // keys of notices that this process saw on record; the record decides
 	checkups sync.Map       // the last Checkup of each account, by its name
 	woken    atomic.Bool    // what was missed while no server ran is decided
-	working  sync.Map       // pairs of account and announcement that are being worked on
+	visits   visits
+	working  sync.Map // pairs of account and announcement that are being worked on
 }
 
 type account struct {

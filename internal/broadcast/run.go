@@ -30,6 +30,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.remind(ctx); return nil })
 	g.Go(func() error { s.watch(ctx); return nil })
 	g.Go(func() error { s.attend(ctx); return nil })
+	g.Go(func() error { s.noteVisits(ctx); return nil })
 	for _, a := range s.accounts {
 		g.Go(func() error {
 			err := s.Queue.Consume(ctx, a.Name, workers(a), func(_ context.Context, j queue.Job) { s.work(ctx, calls, a, announce.ID(j.Announcement)) })

@@ -36,6 +36,7 @@ type Status struct {
 	Deliveries   []Row                    `json:"deliveries"`
 	People       []People                 `json:"people,omitempty" doc:"Personal channels: how many people are in each state."`
 	HeldAt       *time.Time               `json:"held_at,omitempty" doc:"Its time came while no server ran. Since then it waits for a person: release it, amend it or take it back."`
+	Counts       *Counts                  `json:"counts,omitempty" doc:"How often mails were opened and links followed, by everybody together; absent: it is not counted."`
 	Stopped      bool                     `json:"stopped,omitempty" doc:"All publishing is stopped: what waits goes on after a resume."`
 }
 
@@ -76,7 +77,11 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return s.describe(ctx, a, retracted, h)
+	st, err := s.describe(ctx, a, retracted, h)
+	if err == nil {
+		st.Counts, err = s.counts(ctx, id)
+	}
+	return st, err
 }
 
 // heldBack is what keeps deliveries from being called.

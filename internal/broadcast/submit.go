@@ -58,7 +58,8 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 		c.deliveries[i].First, c.deliveries[i].Next = at, at
 	}
 	accepted := Accepted{a.ID, a.Rev}
-	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor, Key: key}
+	counted := s.count(&c, a.ID)
+	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Counted: counted, Actor: actor, Key: key}
 	for _, p := range c.personal {
 		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 	}
@@ -176,7 +177,8 @@ func (s *Service) amend(ctx context.Context, id announce.ID, expected int, d ann
 			}
 		}
 	}
-	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Actor: actor, Why: why}
+	counted := s.count(&c, a.ID)
+	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Counted: counted, Actor: actor, Why: why}
 	if sub.Cannot, err = s.cannot(ctx, id); err != nil {
 		return Accepted{}, err
 	}

@@ -40,8 +40,10 @@ func (t *tx) putRevision(ctx context.Context, s Submission, w written) error {
 		string(a.ID), a.Rev, string(a.Default), w.document, w.images, clean(s.Actor), us(a.Updated)); err != nil {
 		return err
 	}
-	_, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, part, message, images)`, w.payloads, "")
-	return err
+	if _, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, part, message, images)`, w.payloads, ""); err != nil {
+		return err
+	}
+	return t.putCounted(ctx, s)
 }
 
 // Recall returns what an earlier request with this key was answered. ErrKeyReused: its body was another. Expired keys are not found.

@@ -13,6 +13,7 @@ type Submission struct {
 	Deliveries   []announce.Delivery   // broadcast accounts: the rows to insert, or to bring to this revision
 	Plans        []Plan                // personal accounts
 	Cannot       map[string]string     // Revise: by account that is not wanted any more, what to tell a person where a shown post cannot be retracted
+	Counted      []Counted             // links of its mails; Count does not matter
 	Actor        string                // who asked, for the audit log
 	Why          string                // Revise: why, for the audit log; empty: the title is there
 	Key          *Key                  // nil: none. Only Save reads it

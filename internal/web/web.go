@@ -121,6 +121,8 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("POST /tasks/{delivery}", s.settleTask)
 	mux.HandleFunc("GET /tasks/{delivery}/images/{n}", s.taskImage)
 	mux.HandleFunc("GET /media/{name}", s.media)
+	mux.HandleFunc("GET "+broadcast.LinkPath+"{token}", s.counted)
+	mux.HandleFunc("GET "+broadcast.PixelPath+"{token}", s.pixel)
 	mux.HandleFunc("GET /assets/{name}", s.asset)
 	if o.Bounces != nil {
 		mux.Handle("POST /bounces/", http.StripPrefix("/bounces", o.Bounces))

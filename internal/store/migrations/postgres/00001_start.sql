@@ -260,6 +260,15 @@ CREATE TABLE spending (
 	PRIMARY KEY (account, month)
 );
 
+-- How often the links of an announcement's mails were followed, and their pixel fetched: by everybody together.
+CREATE TABLE counts (
+	token        TEXT PRIMARY KEY NOT NULL, -- in the link
+	announcement TEXT    NOT NULL REFERENCES announcements (id),
+	target       TEXT    NOT NULL, -- where the link leads; empty: the pixel
+	n            BIGINT  NOT NULL DEFAULT 0
+);
+CREATE INDEX counts_announcement ON counts (announcement);
+
 -- Keys sign the links that people get. The one with the highest number signs, the others are read: those links are in mails that
 -- people keep.
 CREATE TABLE link_keys (
