@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/bounce"
 	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/internal/fetch"
@@ -126,7 +127,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.people = people.New(people.Options{
 		Store: a.store, Links: a.links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Address: publishers.Address, Log: log, HourlyLetters: c.Confirmations,
 	})
-	var telegram func(people.Bearer) string
+	var telegram func(people.Bearer, announce.Language) string
 	if a.chats = chatsOf(accounts); a.chats != nil {
 		a.chats.people, a.chats.links, a.chats.log = a.people, a.links, log
 		telegram = a.chats.link

@@ -30,7 +30,7 @@ func TestTelegramFromStartToStop(t *testing.T) {
 	cmd, dead := c.start("")
 	defer func() { _ = cmd.Process.Signal(syscall.SIGTERM); <-dead }()
 	const ada = 4242
-	bot.Press(ada, "Ada", "fr", "join")
+	bot.Press(ada, "Ada", "fr", "fr-join")
 	mine := func() (texts []string) {
 		for _, p := range bot.Posts() {
 			if p.To == fmt.Sprint(ada) {

@@ -32,15 +32,11 @@ func chatsOf(accounts []publishers.Account) *chats {
 	return nil
 }
 
-// link opens a chat with the bot: for the bearer of an address, who moves there, or for a stranger. Empty until the bot's
-// name is known.
-func (c *chats) link(b people.Bearer) string {
+// link opens a chat with the bot: for the bearer of an address, who moves there, or for a stranger; from a page in the language
+// shown. Empty until the bot's name is known.
+func (c *chats) link(b people.Bearer, shown announce.Language) string {
 	name, _ := c.name.Load().(string)
-	payload := "join"
-	if b.Address > 0 {
-		payload = c.links.Token(people.Confirm, b, time.Now())
-	}
-	return telegram.StartLink(name, payload)
+	return telegram.StartLink(name, c.links.Invitation(b, shown, time.Now()))
 }
 
 // retry is how long Telegram is left alone after it could not be heard.

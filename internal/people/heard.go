@@ -35,16 +35,20 @@ func (s *Service) Heard(ctx context.Context, r Report) error {
 	return err
 }
 
-// Start is a person who pressed start in a chat: with the payload of a Confirm link, the address of that link is confirmed
-// and replaced by the chat; without one the chat joins with everything. Pressing start is the confirmation.
+// Start is a person who pressed start in a chat: with an Invitation of somebody, their address is confirmed and replaced by the
+// chat; without one the chat joins with everything. Pressing start is the confirmation, of the words beside the link to it.
 func (s *Service) Start(ctx context.Context, chat, name string, l announce.Language, payload string) error {
 	now := s.Store.Now()
+	shown, token := invited(payload)
 	j := store.Joining{
 		Address:  store.Address{Channel: "telegram", Address: chat, Name: name, Language: l, Everything: true},
 		NoLetter: true, Most: store.Limits{Day: 20, Month: 200, NetworkHour: 1 << 30, NetworkDay: 1 << 30, Hour: 1 << 30},
 		Deed: store.Deed{How: "telegram", Basis: "express", Language: l},
 	}
-	if b, err := s.Links.Read(Confirm, payload, now); err == nil {
+	if shown != "" {
+		j.Deed.Words, j.Deed.Language = Words(s.Site, shown), shown
+	}
+	if b, err := s.Links.Read(Confirm, token, now); err == nil {
 		if old, err := s.known(ctx, b); err == nil {
 			j.Address.Language, j.Address.Zone, j.Address.Topics, j.Address.Everything, j.Address.Frequency = old.Language, old.Zone, old.Topics, old.Everything, old.Frequency
 			j.Address.QuietFrom, j.Address.QuietTo = old.QuietFrom, old.QuietTo

@@ -321,12 +321,16 @@ func TestMovingAndForgetting(t *testing.T) {
 		t.Fatalf("%+v %v", p, err)
 	}
 	// Start in a chat, with the link of the address, moves there.
-	if err := d.Start(ctx, "4711", "Ada", "fr", d.links.Token(Confirm, moved, d.clock())); err != nil {
+	if err := d.Start(ctx, "4711", "Ada", "fr", d.links.Invitation(moved, "en", d.clock())); err != nil {
 		t.Fatal(err)
 	}
 	chat, err := d.db.AddressOf(ctx, "telegram", "4711")
 	if err != nil || chat.Standing != store.Active || chat.Person != b.Address || d.of(t, "new@example.org").Standing != store.Removed {
 		t.Fatalf("%+v %v", chat, err)
+	}
+	// What is proved are the words beside the link, in the language that they were in.
+	if deeds, err := d.db.Consents(ctx, chat.ID); err != nil || deeds[0].Words != Words(d.Site, "en") || deeds[0].Language != "en" || deeds[0].How != "telegram" {
+		t.Errorf("%+v %v", deeds, err)
 	}
 	if err := d.Stop(ctx, "4711"); err != nil {
 		t.Fatal(err)

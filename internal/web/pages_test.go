@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/store"
 )
@@ -58,7 +59,7 @@ func (s *site) everyPage() map[string]got {
 func TestPagesAreSound(t *testing.T) {
 	s := newSite(t, func(o *Options) {
 		o.PushKey, o.ServiceWorker = "BKey", []byte("// shows")
-		o.Telegram = func(people.Bearer) string { return "https://t.me/essai_bot?start=x" }
+		o.Telegram = func(people.Bearer, announce.Language) string { return "https://t.me/essai_bot?start=x" }
 		o.Frequencies = []store.Frequency{store.Now, store.Daily, store.Weekly, store.Monthly}
 	})
 	for name, page := range s.everyPage() {

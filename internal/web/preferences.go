@@ -84,7 +84,7 @@ func (s *server) showPreferences(w http.ResponseWriter, r *http.Request, status 
 	}
 	v := preferencesView{
 		view: p.view, chooser: p.choose(relabelled(profile.Offers, offers), s.frequencies(), choice{language, a.Everything, a.Topics, a.Frequency}),
-		door: s.door(p.Bearer, r.PathValue("token")), Address: p.Where(p.Address), State: p.state(p.Address, now), Active: p.Standing == store.Active,
+		door: s.door(p.Bearer, r.PathValue("token"), announce.Language(p.Lang)), Address: p.Where(p.Address), State: p.state(p.Address, now), Active: p.Standing == store.Active,
 		Name: a.Name, Today: now.In(zone).Format(time.DateOnly), Zone: a.Zone, Zones: zones(s.Site.Zone), Acts: p.acts(profile.Why, zone),
 		Unsubscribe: s.link(p.Bearer, people.Unsubscribe), Told: told, Faults: faults,
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"mime"
 	"net/http"
@@ -120,13 +119,7 @@ func (a asked) faults(v view, offers []people.Facet, frequencies []store.Frequen
 // words are what a person agrees to, as shown on the page and as kept in the proof of consent. Canada's law asks for the
 // purpose, who asks, how they are reached, and that consent can be taken back (CASL, section 10(1); SOR/2012-36, section 4).
 func (v view) Words() string {
-	sender := v.Site.Name
-	if v.Site.Postal != "" {
-		sender += ", " + v.Site.Postal
-	}
-	return v.Say(
-		fmt.Sprintf("J’accepte que %s m’envoie ses annonces, telles que je les ai choisies. Je peux retirer cet accord à tout moment, par le lien de chaque message.", sender),
-		fmt.Sprintf("I agree that %s sends me its announcements, as I chose them. I can take this back at any time, by the link in each message.", sender))
+	return people.Words(v.Site, announce.Language(v.Lang))
 }
 
 type subscribeView struct {
@@ -158,13 +151,13 @@ type door struct {
 	Person        string
 }
 
-func (s *server) door(b people.Bearer, person string) door {
+func (s *server) door(b people.Bearer, person string, shown announce.Language) door {
 	d := door{Challenge: s.gate.challenge(s.Store.Now()), Bits: s.gate.work, Seconds: int(s.gate.fill.Seconds()), PushKey: s.PushKey, Person: person}
 	if s.PushKey != "" {
 		d.Worker = "/webpush.js?" + url.Values{"key": {s.PushKey}, "renew": {"/subscribe/renew"}}.Encode()
 	}
 	if s.Telegram != nil {
-		d.Telegram = s.Telegram(b)
+		d.Telegram = s.Telegram(b, shown)
 	}
 	return d
 }
@@ -182,7 +175,7 @@ func (s *server) showSubscribe(w http.ResponseWriter, r *http.Request, status in
 	}
 	v.Index, v.Script = true, "subscribe.js"
 	a.Language = cmp.Or(a.Language, s.nearest(v))
-	s.page(w, status, "subscribe.html", subscribeView{view: v, Mail: s.mail(), chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, ""), Asked: a, Faults: faults})
+	s.page(w, status, "subscribe.html", subscribeView{view: v, Mail: s.mail(), chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, "", announce.Language(v.Lang)), Asked: a, Faults: faults})
 }
 
 // mail reports whether people can subscribe by mail.

@@ -38,11 +38,11 @@ type Options struct {
 	Bounced func(ctx context.Context, mail io.Reader, to []string) error // takes in a mail that came back; nil: bounces are not configured
 	Metrics *prometheus.Registry
 
-	Frequencies   []store.Frequency                         // that people may choose; none: each announcement at once
-	ServiceWorker []byte                                    // the script that shows notifications in browsers, served as /webpush.js
-	PushKey       string                                    // the public key that browsers subscribe with, base64url; empty: no notifications are offered
-	PushAddress   func(subscription string) (string, error) // what a browser's subscription is as an address; required with PushKey
-	Telegram      func(people.Bearer) string                // where somebody begins to get messages over Telegram, a stranger (the zero bearer) or one who is known; nil: it is not offered
+	Frequencies   []store.Frequency                                     // that people may choose; none: each announcement at once
+	ServiceWorker []byte                                                // the script that shows notifications in browsers, served as /webpush.js
+	PushKey       string                                                // the public key that browsers subscribe with, base64url; empty: no notifications are offered
+	PushAddress   func(subscription string) (string, error)             // what a browser's subscription is as an address; required with PushKey
+	Telegram      func(b people.Bearer, shown announce.Language) string // where somebody begins to get messages over Telegram, a stranger (the zero bearer) or one who is known, from a page in a language; nil: it is not offered
 
 	Ready    func(context.Context) map[string]error // by component, beside the database
 	Stopping <-chan struct{}                        // closed when event streams must end; nil: never
