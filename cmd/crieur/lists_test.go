@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -95,7 +96,7 @@ func TestImportAndExport(t *testing.T) {
 	}
 }
 
-// undated is an export without the moments.
+// undated is an export without the moments and what hangs on them.
 func undated(t *testing.T, export string) (all []string) {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(export)).ReadAll()
@@ -103,9 +104,58 @@ func undated(t *testing.T, export string) (all []string) {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		all = append(all, strings.Join(r[:len(r)-1], "|"))
+		all = append(all, strings.Join(r[:len(r)-4], "|"))
 	}
 	return all
+}
+
+// What is wrong on standard input is named by its line, also behind comments and beyond the first batch.
+func TestWrongLinesOfAddedPeople(t *testing.T) {
+	t.Parallel()
+	var in strings.Builder
+	in.WriteString("# members\n\n")
+	for i := range 1200 {
+		fmt.Fprintf(&in, "p%d@example.org\n", i)
+	}
+	in.WriteString("\nnobody\n")
+	code, out, errs := commandIn(t, shortDir(t), in.String(), "subscribers", "add", "-")
+	if code != exitInput || !strings.Contains(errs, "line 1204 address") || strings.Contains(errs, "subscribers[") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
+// An export has what people chose, and when and how they agreed to what.
+func TestExportOfChoices(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	for _, args := range [][]string{
+		{"add", "ada@example.org", "--how", "sheet", "--words", "Yes"}, {"change", "ada@example.org", "--pause", "2035-03-14", "--quiet", "22:00-07:00"},
+	} {
+		if code, _, errs := commandIn(t, dir, "", append([]string{"subscribers"}, args...)...); code != exitDone {
+			t.Fatal(errs)
+		}
+	}
+	_, table, _ := commandIn(t, dir, "", "subscribers", "export")
+	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
+	if err != nil || len(rows) != 2 {
+		t.Fatal(rows, err)
+	}
+	ada := map[string]string{}
+	for i, name := range rows[0] {
+		ada[name] = rows[1][i]
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("Yes")))
+	if ada["paused_until"] != "2035-03-14T00:00:00Z" || ada["quiet"] != "22:00-07:00" || ada["frequency"] != "now" || !strings.Contains(ada["consents"], `"how":"sheet","basis":"express","wording":"`+sum) {
+		t.Errorf("%v", ada)
+	}
+	_, lines, _ := commandIn(t, dir, "", "subscribers", "export", "--format", "ndjson")
+	if !strings.Contains(lines, `"words":"Yes"`) || !strings.Contains(lines, `"quiet":"22:00-07:00"`) {
+		t.Error(lines)
+	}
+	there := shortDir(t)
+	if code, _, errs := commandIn(t, there, table, "subscribers", "import", "-"); code != exitDone {
+		t.Errorf("what was exported is not taken in: %s", errs)
+	}
 }
 
 // Killed in the middle, an import goes on where it was: nobody is missing or counted twice, every refusal is told once.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/internal/web"
+	"github.com/crieur/crieur/internal/web/client"
 )
 
 type subscribersCmd struct {
@@ -50,20 +52,23 @@ func (addSubscribersCmd) Help() string {
 func (c addSubscribersCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		var sum web.Added
+		var lines []int // of standard input, on which those of a.Subscribers stand; 0: they are arguments
 		a := web.Addition{Consent: web.Consent{Basis: c.Basis, Words: c.Words, How: c.How, Language: c.Language}, Confirm: c.Confirm}
 		flush := func() error {
 			if len(a.Subscribers) == 0 {
 				return nil
 			}
 			n, err := r.AddSubscribers(ctx, a)
+			err = onLines(err, lines)
 			sum.Added, sum.Known, sum.Suppressed = sum.Added+n.Added, sum.Known+n.Known, sum.Suppressed+n.Suppressed
-			a.Subscribers = a.Subscribers[:0]
+			a.Subscribers, lines = a.Subscribers[:0], lines[:0]
 			return err
 		}
-		add := func(address string) error {
+		add := func(line int, address string) error {
 			if address = strings.TrimSpace(address); address == "" || strings.HasPrefix(address, "#") {
 				return nil
 			}
+			lines = append(lines, line)
 			a.Subscribers = append(a.Subscribers, web.Subscriber{Channel: c.Channel, Address: address, Name: c.Name, Language: c.Language, Topics: c.Topic})
 			if len(a.Subscribers) == 1000 {
 				return flush()
@@ -71,18 +76,18 @@ func (c addSubscribersCmd) Run(ctx context.Context, s *session) error {
 			return nil
 		}
 		if slices.Equal(c.Address, []string{"-"}) {
-			lines := bufio.NewScanner(s.in)
-			for lines.Scan() {
-				if err := add(lines.Text()); err != nil {
+			in := bufio.NewScanner(s.in)
+			for line := 1; in.Scan(); line++ {
+				if err := add(line, in.Text()); err != nil {
 					return err
 				}
 			}
-			if err := lines.Err(); err != nil {
+			if err := in.Err(); err != nil {
 				return err
 			}
 		} else {
 			for _, x := range c.Address {
-				if err := add(x); err != nil {
+				if err := add(0, x); err != nil {
 					return err
 				}
 			}
@@ -100,6 +105,22 @@ func (c addSubscribersCmd) Run(ctx context.Context, s *session) error {
 		}
 		return err
 	})
+}
+
+// onLines names the lines of standard input where an error names places in a request.
+func onLines(err error, lines []int) error {
+	var p *client.Problem
+	if !errors.As(err, &p) {
+		return err
+	}
+	for i, e := range p.Errors {
+		var n int
+		if _, bad := fmt.Sscanf(e.Location, "body.subscribers[%d]", &n); bad == nil && n < len(lines) && lines[n] > 0 {
+			_, field, _ := strings.Cut(e.Location, "].")
+			p.Errors[i].Location = strings.TrimSpace(fmt.Sprintf("line %d %s", lines[n], field))
+		}
+	}
+	return err
 }
 
 type listSubscribersCmd struct {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -86,21 +87,36 @@ func (t *tx) wording(ctx context.Context, words string) (string, error) {
 
 // Consents lists the deeds about an address, the oldest first.
 func (db *DB) Consents(ctx context.Context, id int64) ([]Deed, error) {
-	var all []Deed
-	err := db.read().each(ctx, `SELECT c.at, c.act, c.how, c.basis, COALESCE(w.text, ''), c.language, c.network, c.detail
-		FROM consents c LEFT JOIN wordings w ON w.hash = c.wording WHERE c.address = ? ORDER BY c.at, c.act`, []any{id}, func(scan func(...any) error) error {
-		var d Deed
-		var when int64
-		var network string
-		err := scan(&when, &d.Act, &d.How, &d.Basis, &d.Words, &d.Language, &network, &d.Detail)
-		d.At = at(when)
-		if network != "" && err == nil {
-			d.Network, err = netip.ParsePrefix(network)
+	all, err := db.ConsentsOf(ctx, []int64{id})
+	return all[id], err
+}
+
+// ConsentsOf lists the deeds about each of some addresses, the oldest first.
+func (db *DB) ConsentsOf(ctx context.Context, ids []int64) (map[int64][]Deed, error) {
+	all := map[int64][]Deed{}
+	for some := range slices.Chunk(ids, 64) {
+		args := make([]any, len(some))
+		for i, id := range some {
+			args[i] = id
 		}
-		all = append(all, d)
-		return err
-	})
-	return all, db.fault(err)
+		err := db.read().each(ctx, `SELECT c.address, c.at, c.act, c.how, c.basis, COALESCE(w.text, ''), c.language, c.network, c.detail
+			FROM consents c LEFT JOIN wordings w ON w.hash = c.wording WHERE c.address IN (`+marked(len(args))+`) ORDER BY c.address, c.at, c.act`, args, func(scan func(...any) error) error {
+			var d Deed
+			var id, when int64
+			var network string
+			err := scan(&id, &when, &d.Act, &d.How, &d.Basis, &d.Words, &d.Language, &network, &d.Detail)
+			d.At = at(when)
+			if network != "" && err == nil {
+				d.Network, err = netip.ParsePrefix(network)
+			}
+			all[id] = append(all[id], d)
+			return err
+		})
+		if err != nil {
+			return nil, db.fault(err)
+		}
+	}
+	return all, nil
 }
 
 // lastWord is the newest act that decides whether an address may be written to.

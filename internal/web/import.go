@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -179,7 +181,7 @@ func (s *server) exportSubscribers(ctx context.Context, in *ListExport) (*huma.S
 			write = inJSON(w, in.Format == "json")
 		}
 		for first := true; ; first = false {
-			page, next, err := s.Store.Addresses(ctx, search)
+			page, next, err := s.exportable(ctx, search)
 			if err == nil {
 				_ = wire.SetWriteDeadline(time.Now().Add(listPause))
 				err = write(page, first, next == "")
@@ -197,17 +199,74 @@ func (s *server) exportSubscribers(ctx context.Context, in *ListExport) (*huma.S
 	}}, nil
 }
 
+// exported is a subscriber with the proof of what they agreed to.
+type exported struct {
+	Subscriber
+	Consents []ConsentLine `json:"consents"`
+}
+
+// exportable is a page of a search.
+func (s *server) exportable(ctx context.Context, search store.Search) (out []exported, next string, err error) {
+	page, next, err := s.Store.Addresses(ctx, search)
+	if err != nil {
+		return nil, "", err
+	}
+	ids := make([]int64, len(page))
+	for i, a := range page {
+		ids[i] = a.ID
+	}
+	deeds, err := s.Store.ConsentsOf(ctx, ids)
+	for _, a := range page {
+		x := exported{subscriberOf(a), []ConsentLine{}}
+		for _, d := range deeds[a.ID] {
+			x.Consents = append(x.Consents, consentOf(d))
+		}
+		out = append(out, x)
+	}
+	return out, next, err
+}
+
+// agreed is a consent in a cell: the words by their SHA-256, for the same are in thousands of rows.
+type agreed struct {
+	At      time.Time `json:"at"`
+	Act     store.Act `json:"act"`
+	How     string    `json:"how"`
+	Basis   string    `json:"basis,omitempty"`
+	Wording string    `json:"wording,omitempty"`
+}
+
+func (x exported) cell() (string, error) {
+	all := make([]agreed, len(x.Consents))
+	for i, c := range x.Consents {
+		all[i] = agreed{c.At, c.Act, c.How, c.Basis, ""}
+		if c.Words != "" {
+			sum := sha256.Sum256([]byte(c.Words))
+			all[i].Wording = hex.EncodeToString(sum[:])
+		}
+	}
+	b, err := json.Marshal(all)
+	return string(b), err
+}
+
 // inCSV writes pages as list.Reader reads them. No cell can be taken for a formula.
-func inCSV(w io.Writer) func(page []store.Address, first, last bool) error {
+func inCSV(w io.Writer) func(page []exported, first, last bool) error {
 	c := csv.NewWriter(w)
-	return func(page []store.Address, first, _ bool) error {
+	return func(page []exported, first, _ bool) error {
 		if first {
 			_ = c.Write(list.Columns()) // Flush tells
 		}
 		for _, a := range page {
+			consents, err := a.cell()
+			if err != nil {
+				return err
+			}
+			paused := ""
+			if a.PausedUntil != nil {
+				paused = a.PausedUntil.Format(time.RFC3339)
+			}
 			row := []string{
-				a.Channel, a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing), string(a.Frequency), strconv.FormatBool(a.Everything),
-				strings.Join(a.Topics, ", "), a.Created.Format(time.RFC3339),
+				a.Channel, a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing), string(a.Frequency), strconv.FormatBool(*a.Everything),
+				strings.Join(a.Topics, ", "), a.Created.Format(time.RFC3339), paused, a.Quiet, consents,
 			}
 			for i := range row {
 				row[i] = list.Safe(row[i])
@@ -220,8 +279,8 @@ func inCSV(w io.Writer) func(page []store.Address, first, last bool) error {
 }
 
 // inJSON writes pages as one array, or an object a line.
-func inJSON(w io.Writer, array bool) func(page []store.Address, first, last bool) error {
-	return func(page []store.Address, first, last bool) error {
+func inJSON(w io.Writer, array bool) func(page []exported, first, last bool) error {
+	return func(page []exported, first, last bool) error {
 		var b strings.Builder
 		if array && first {
 			b.WriteString("[\n")
@@ -230,7 +289,7 @@ func inJSON(w io.Writer, array bool) func(page []store.Address, first, last bool
 			if array && (!first || i > 0) {
 				b.WriteString(",\n")
 			}
-			one, err := json.Marshal(subscriberOf(a))
+			one, err := json.Marshal(a)
 			if err != nil {
 				return err
 			}

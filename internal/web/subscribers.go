@@ -341,11 +341,15 @@ func (s *server) consents(ctx context.Context, in *named) (*body[struct {
 	}]{}
 	out.Body.Consents = make([]ConsentLine, len(deeds))
 	for i, d := range deeds {
-		l := ConsentLine{At: d.At, Act: d.Act, How: d.How, Basis: d.Basis, Words: d.Words, Language: d.Language, Detail: d.Detail}
-		if d.Network.IsValid() {
-			l.Network = d.Network.String()
-		}
-		out.Body.Consents[i] = l
+		out.Body.Consents[i] = consentOf(d)
 	}
 	return out, nil
+}
+
+func consentOf(d store.Deed) ConsentLine {
+	l := ConsentLine{At: d.At, Act: d.Act, How: d.How, Basis: d.Basis, Words: d.Words, Language: d.Language, Detail: d.Detail}
+	if d.Network.IsValid() {
+		l.Network = d.Network.String()
+	}
+	return l
 }

@@ -60,7 +60,7 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 }
 
 // appendUnsubscribe writes the headers of RFC 2369 and RFC 8058. A message without a link of its own gets none: nobody is
-// subscribed to it here.
+// subscribed to it here. The one-click header is for https links only (RFC 8058 section 3.1).
 func (m *mailer) appendUnsubscribe(b []byte, link string) []byte {
 	if link == "" {
 		return b
@@ -69,7 +69,10 @@ func (m *mailer) appendUnsubscribe(b []byte, link string) []byte {
 	if m.mailto != "" {
 		b = append(append(append(b, ",\r\n <mailto:"...), m.mailto...), "?subject=unsubscribe>"...)
 	}
-	return append(b, "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
+	if strings.HasPrefix(link, "https://") {
+		b = append(b, "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"...)
+	}
+	return append(b, "\r\n"...)
 }
 
 // appendToken names the mail to a sending service that replaces the return path.

@@ -220,6 +220,11 @@ func TestHeaders(t *testing.T) {
 	if got, want := with.Get("List-Unsubscribe"), "<https://crieur.example.org/unsubscribe/token1?a=1&b=2>, <mailto:adieu@example.org?subject=unsubscribe>"; got != want {
 		t.Errorf("List-Unsubscribe: %q, want %q", got, want)
 	}
+	near := message(1)
+	near.Unsubscribe = "http://127.0.0.1:8080/unsubscribe/token1"
+	if h := headers(t, wire(t, sober(t, nil), near)); h.Get("List-Unsubscribe") != "<"+near.Unsubscribe+">" || h.Get("List-Unsubscribe-Post") != "" {
+		t.Errorf("one click without https: %v", h)
+	}
 }
 
 func TestSubject(t *testing.T) {

@@ -150,7 +150,7 @@ func fold(s string) string {
 
 // Columns are the names of the columns in which Crieur writes a list; Reader knows them.
 func Columns() []string {
-	return []string{"channel", "address", "name", "language", "time_zone", "standing", "frequency", "everything", "topics", "created_at"}
+	return []string{"channel", "address", "name", "language", "time_zone", "standing", "frequency", "everything", "topics", "created_at", "paused_until", "quiet", "consents"}
 }
 
 // dangerous is what a spreadsheet may take for the beginning of a formula (OWASP, CSV Injection).

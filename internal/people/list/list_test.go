@@ -330,7 +330,7 @@ func FuzzCells(f *testing.F) {
 		var b strings.Builder
 		w := csv.NewWriter(&b)
 		_ = w.Write(Columns())
-		_ = w.Write([]string{"email", "ada@example.org", safe, "", "", "active", "now", "true", "", ""})
+		_ = w.Write([]string{"email", "ada@example.org", safe, "", "", "active", "now", "true", "", "", "", "", ""})
 		w.Flush()
 		rows, refused, _ := read(t, strings.NewReader(b.String()), Options{})
 		if len(rows) != 1 || rows[0].Name != want {
