@@ -13,13 +13,14 @@ import (
 type Report = store.Report
 
 // patience is when bounces are believed: a second hard one a day after the first (greylisting and outages look like the
-// first), or five soft ones over a fortnight.
+// first), or five soft ones over a fortnight, none of them before a mail that arrived. Mail servers give up after four or
+// five days (RFC 5321 section 4.5.4.1): a mail of which nothing was heard for so long arrived.
 func patience() store.Patience {
-	return store.Patience{Hard: 24 * time.Hour, Soft: 5, Over: 14 * 24 * time.Hour}
+	return store.Patience{Hard: 24 * time.Hour, Soft: 5, Over: 14 * 24 * time.Hour, Silent: 5 * 24 * time.Hour}
 }
 
 // Heard applies a report, once for each ID. Hard: believed when a second one follows at least a day later. Soft: five of
-// them over at least a fortnight, forgiven by a delivery. Complaint and unsubscribe: at once. Block: says nothing about the
+// them over at least a fortnight, forgiven by a delivery, told or silent. Complaint and unsubscribe: at once. Block: says nothing about the
 // address. Whoever leaves by it has a line for it in the log of consents. A mailing with too many of them is held.
 func (s *Service) Heard(ctx context.Context, r Report) error {
 	switch {

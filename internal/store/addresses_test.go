@@ -287,7 +287,7 @@ func TestErase(t *testing.T) {
 		for i, a := range found {
 			_, err := db.ChangeAddress(ctx, a.ID, func(a *Address) error { a.Name += " Quokkason"; a.Zone = "America/Quokka"; return nil }, Deed{Act: Changed, How: "page"})
 			must(t, err)
-			_, err = db.Hear(ctx, Report{ID: fmt.Sprint("r", i), Source: "dsn", Class: Soft, Status: "4.2.2", Address: a.ID, Domain: "quokka.example", Detail: "<" + a.Address + "> is full"}, Patience{time.Hour, 5, time.Hour})
+			_, err = db.Hear(ctx, Report{ID: fmt.Sprint("r", i), Source: "dsn", Class: Soft, Status: "4.2.2", Address: a.ID, Domain: "quokka.example", Detail: "<" + a.Address + "> is full"}, Patience{Hard: time.Hour, Soft: 5, Over: time.Hour})
 			must(t, err)
 			export, err := db.Export(ctx, []Address{a})
 			var tables map[string][]map[string]any

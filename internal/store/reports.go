@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/crieur/crieur/internal/announce"
 )
 
 // Class is what a report says of an address.
@@ -37,6 +39,10 @@ type Patience struct {
 	Hard time.Duration // between a first and a second hard bounce
 	Soft int           // soft bounces, none of them forgiven,
 	Over time.Duration // that lie so far apart, the first and the last
+
+	// Silent: a mail that was accepted and of which nothing was heard for so long arrived, and what came before is forgiven;
+	// zero: only a Delivered report forgives.
+	Silent time.Duration
 }
 
 // Hear puts a report on record and lets the address leave when it is to be believed. fresh: it was not heard before.
@@ -70,6 +76,15 @@ func (t *tx) hear(ctx context.Context, r Report, p Patience) error {
 	found, err := t.one(ctx, `SELECT standing, hard_at, soft, soft_at FROM addresses WHERE id = ?`+t.lock("FOR UPDATE"), []any{r.Address}, &standing, &hardAt, &soft, &softAt)
 	if err != nil || !found || standing == Erased {
 		return err
+	}
+	if (r.Class == Hard || r.Class == Soft) && (hardAt > 0 || soft > 0) && p.Silent > 0 {
+		arrived, err := t.arrived(ctx, r, p.Silent)
+		if err != nil {
+			return err
+		}
+		if arrived {
+			hardAt, soft, softAt = 0, 0, 0
+		}
 	}
 	d := Deed{How: "report " + r.Source, Detail: r.Status}
 	switch r.Class {
@@ -109,6 +124,19 @@ func (t *tx) hear(ctx context.Context, r Report, p Patience) error {
 	}
 	_, err = t.exec(ctx, `UPDATE addresses SET hard_at = ?, soft = ?, soft_at = ? WHERE id = ?`, hardAt, soft, softAt, r.Address)
 	return err
+}
+
+// arrived tells whether a mail of a mailing reached an address between the report before r and r. It is looked for only when
+// something is heard, and only among mailings that were announced since: letters have no index by address.
+func (t *tx) arrived(ctx context.Context, r Report, silent time.Duration) (bool, error) {
+	var last int64
+	if _, err := t.one(ctx, `SELECT COALESCE(MAX(at), 0) FROM reports WHERE address = ? AND id <> ? AND class IN ('hard', 'soft', 'block')`, []any{r.Address, clean(r.ID)}, &last); err != nil {
+		return false, err
+	}
+	var one int
+	return t.one(ctx, `SELECT 1 FROM announcements a JOIN plans p ON p.announcement = a.id JOIN letters l ON l.plan = p.id AND l.address = ?
+		WHERE a.listed = 1 AND a.id >= ? AND l.shown > 0 AND l.receipt_at > ? AND l.receipt_at <= ? LIMIT 1`,
+		[]any{r.Address, string(announce.NewID(at(last))), last, us(r.At.Add(-silent))}, &one)
 }
 
 // complain notes a complaint of somebody who had left: they are not asked again either.

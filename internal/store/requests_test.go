@@ -225,6 +225,41 @@ func TestMoving(t *testing.T) {
 	})
 }
 
+// A mailing that was accepted and of which nothing came back forgives the bounces before it; one of yesterday does not yet.
+func TestSilentDelivery(t *testing.T) {
+	patience := Patience{Hard: 24 * time.Hour, Soft: 3, Over: 7 * 24 * time.Hour, Silent: 5 * 24 * time.Hour}
+	for name, c := range map[string]struct {
+		mail int // the day of the one that is accepted; 0: none
+		want Standing
+	}{"no mail": {0, Bounced}, "a mail of which nothing came back": {12, Active}, "a mail of yesterday": {19, Bounced}, "a mail before the bounces": {1, Bounced}} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, p *place) {
+				db := p.open(t)
+				add(t, db, 1)
+				all, err := enlisted(t.Context(), db, 1)
+				must(t, err)
+				for day := 1; day <= 20; day++ {
+					p.clock.forward(24 * time.Hour)
+					switch day {
+					case c.mail:
+						id := save(t, db, sample(db).personal(db, "email"))
+						planAll(t, db, 10)
+						deliver(t, db, id)
+					case 2, 9, 20:
+						fresh, err := db.Hear(t.Context(), Report{ID: fmt.Sprint(day), Source: "dsn", Class: Soft, Status: "5.2.2", Address: all[0].ID}, patience)
+						if must(t, err); !fresh {
+							t.Fatal("not heard")
+						}
+					}
+				}
+				if a, err := db.Address(t.Context(), all[0].ID); err != nil || a.Standing != c.want {
+					t.Errorf("%s %v", a.Standing, err)
+				}
+			})
+		})
+	}
+}
+
 func TestReports(t *testing.T) {
 	patience := Patience{Hard: 24 * time.Hour, Soft: 5, Over: 14 * 24 * time.Hour}
 	type heard struct {
