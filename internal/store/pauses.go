@@ -54,11 +54,15 @@ func (db *DB) GroupPauses(ctx context.Context) (all []GroupPause, err error) {
 	return all, db.fault(err)
 }
 
-// endPauses lets an account write to all groups again. What was put off, for whatever reason, is due now: a group may have
-// been paused again while its letters waited, so the moment that they wait for names no pause any more.
+// outOfTurn is the fault of a letter that waits for the pause or the pace of its group. A group may be paused again meanwhile, so
+// that the moment it waits for names no pause.
+const outOfTurn = "this provider is written to slowly, or not at all for now"
+
+// endPauses lets an account write to all groups again. What waits for its group, or was asked to wait without an attempt, is due now;
+// not what is to be tried again at its time, nor whoever has quiet hours.
 func (t *tx) endPauses(ctx context.Context, account string) error {
-	if _, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan IN (SELECT id FROM plans WHERE account = ? AND open = 1) AND next > first_due AND next > ? AND first_due < ?`,
-		us(t.now), account, us(t.now), us(t.now)); err != nil {
+	if _, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan IN (SELECT id FROM plans WHERE account = ? AND open = 1) AND next > first_due AND next > ? AND first_due < ?
+		AND (fault = ? OR attempts = 0 AND fault <> '')`, us(t.now), account, us(t.now), us(t.now), outOfTurn); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, `DELETE FROM pauses WHERE account = ?`, account)
@@ -76,9 +80,9 @@ func (db *DB) PutOff(ctx context.Context, b *Batch, all []*Letter, paused bool) 
 			return err
 		}
 		for _, l := range all {
-			k, err := t.exec(ctx, `UPDATE letters SET next = ? WHERE plan = ? AND address = ? AND calling = '' AND rest = '' AND next <= ? AND first_due < ?
+			k, err := t.exec(ctx, `UPDATE letters SET next = ?, fault = ? WHERE plan = ? AND address = ? AND calling = '' AND rest = '' AND next <= ? AND first_due < ?
 				AND (? = 0 OR EXISTS (SELECT 1 FROM pauses x WHERE x.account = ? AND x.until >= ?))`,
-				us(l.Next), l.Plan, l.Address, us(t.now), us(l.Next), flag(paused), b.Account, us(l.Next))
+				us(l.Next), outOfTurn, l.Plan, l.Address, us(t.now), us(l.Next), flag(paused), b.Account, us(l.Next))
 			if err != nil {
 				return err
 			}
@@ -141,7 +145,7 @@ func (t *tx) forgiveSome(ctx context.Context, account, group string, since, unti
 		}
 		if found && l.Rest == announce.Failed && l.Calling == announce.Nothing {
 			before := l.State()
-			l.Rest, l.Fault, l.Attempts, l.Next = announce.Moving, "", 0, until
+			l.Rest, l.Fault, l.Attempts, l.Next = announce.Moving, outOfTurn, 0, until
 			l.place()
 			if err := t.putLetter(ctx, before, l); err != nil {
 				return 0, err

@@ -122,6 +122,75 @@ func TestLettersArePutOff(t *testing.T) {
 	})
 }
 
+// Resuming an account frees what waits for a pause, also what was tried before; not who sleeps, nor what a server asked to bring later.
+func TestResumeLeavesOthersWaiting(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		add(t, db, 4)
+		must(t, raw(db, `UPDATE addresses SET quiet_from = 420, quiet_to = 1260 WHERE id = 2`)) // it is 8 in Toronto
+		s := sample(db).personal(db, "email")
+		s.Announcement.Zone = "America/Toronto"
+		id := save(t, db, s)
+		planAll(t, db, 10)
+		later := db.Now().Add(time.Hour)
+		b := lease(t, db, id, 4)
+		for _, l := range b.Letters {
+			if l.Address == 4 {
+				continue
+			}
+			began, _, err := db.Advance(ctx, nil, l)
+			if must(t, err); began != Begun {
+				t.Fatal(l.Address, began)
+			}
+			wait := later
+			if l.Address == 3 { // it is tried again, and meets a pause
+				wait = db.Now().Add(time.Minute)
+			}
+			_, _, err = db.Advance(ctx, refused(l, func(d *announce.Delivery) { d.Next, d.Fault = wait, "4.2.0 greylisted" }), nil)
+			must(t, err)
+		}
+		must(t, db.PauseGroup(ctx, GroupPause{Account: "email", Group: "example.org", Until: later, Why: "slow"}))
+		off := func(b *Batch, address int64) {
+			t.Helper()
+			for _, l := range b.Letters {
+				if l.Address == address {
+					l.Next = later
+					if n, err := db.PutOff(ctx, b, []*Letter{l}, true); n != 1 || err != nil {
+						t.Fatal(n, err)
+					}
+				}
+			}
+		}
+		off(&b, 4)
+		must(t, db.GiveBack(ctx, &b))
+		p.clock.forward(time.Minute)
+		b = lease(t, db, id, 4)
+		if len(b.Letters) != 1 || b.Letters[0].Address != 3 {
+			t.Fatalf("%+v", b.Letters)
+		}
+		off(&b, 3)
+		must(t, db.GiveBack(ctx, &b))
+		must(t, db.ResumeAccount(ctx, "email", "ada"))
+		var to []int64
+		for b := lease(t, db, id, 1); len(b.Letters) > 0; b = lease(t, db, id, 1) {
+			for _, l := range b.Letters {
+				began, _, err := db.Advance(ctx, nil, l)
+				if must(t, err); began != Begun {
+					t.Fatal(l.Address, began)
+				}
+				to = append(to, l.Address)
+				end(t, db, arrived(l, db.Now()))
+			}
+		}
+		slices.Sort(to)
+		if !slices.Equal(to, []int64{3, 4}) {
+			t.Errorf("sent to %v: 1 was to be brought later, and 2 sleeps", to)
+		}
+		balanced(t, db, id, "email")
+	})
+}
+
 // What a provider at fault did to its addresses is undone, and to no others.
 func TestForgive(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
