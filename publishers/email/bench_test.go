@@ -26,7 +26,7 @@ func BenchmarkCompose(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var fault *announce.Error
-		if buf, _, fault = m.compose(buf[:0], "ada@example.org", msg); fault != nil {
+		if buf, _, _, fault = m.compose(buf[:0], "ada@example.org", msg); fault != nil {
 			b.Fatal(fault)
 		}
 	}

@@ -17,22 +17,22 @@ const crlf = "\r\n"
 const links = 3
 
 // compose appends the whole mail as it goes over the wire, final dot included: the person's own headers, then what all
-// readers share with the person's link spliced in. It also returns the Message-ID, which the key decides alone.
-func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, string, *announce.Error) {
+// readers share with the person's link spliced in. It also returns the Message-ID, which the key decides alone. doubled: dots are.
+func (m *mailer) compose(b []byte, to string, msg announce.Message) (mail []byte, doubled bool, id string, fault *announce.Error) {
 	shared := m.bodies.of(msg, m.build)
 	if shared.err != nil {
-		return nil, "", shared.err
+		return nil, false, "", shared.err
 	}
 	if msg.Key == "" {
-		return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "key", Fault: "The mail has no key, so a copy could not be told from it."}
+		return nil, false, "", &announce.Error{Outcome: announce.Permanent, Field: "key", Fault: "The mail has no key, so a copy could not be told from it."}
 	}
 	link, own := msg.Unsubscribe, msg.Marks()
 	for i, m := range own[:links] {
 		if m[1] != "" && !isLink(m[1]) || m[1] == "" && shared.marked[i] {
-			return nil, "", &announce.Error{Outcome: announce.Permanent, Field: "unsubscribe", Fault: "The mail has no proper link to unsubscribe, or to choose. Set CRIEUR_PUBLIC_URL to the address of this server."}
+			return nil, false, "", &announce.Error{Outcome: announce.Permanent, Field: "unsubscribe", Fault: "The mail has no proper link to unsubscribe, or to choose. Set CRIEUR_PUBLIC_URL to the address of this server."}
 		}
 	}
-	id := m.messageID(msg.Key)
+	id = m.messageID(msg.Key)
 	b = append(append(append(b, "To: "...), to...), crlf...)
 	b = append(b, "Date: "...)
 	b = date(msg).In(m.zone).AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
@@ -52,11 +52,11 @@ func (m *mailer) compose(b []byte, to string, msg announce.Message) ([]byte, str
 	if len(m.signers) > 0 {
 		headers, err := sign(m.signers, b, signedHeaders(link != ""))
 		if err != nil {
-			return nil, "", &announce.Error{Outcome: announce.Permanent, Stop: true, Fault: "The mail could not be signed. Check DKIM_KEY with crieur doctor.", Err: err}
+			return nil, false, "", &announce.Error{Outcome: announce.Permanent, Stop: true, Fault: "The mail could not be signed. Check DKIM_KEY with crieur doctor.", Err: err}
 		}
 		b = append(headers, b...)
 	}
-	return terminate(b, shared.dots), id, nil
+	return terminate(b, shared.dots), shared.dots, id, nil
 }
 
 // appendUnsubscribe writes the headers of RFC 2369 and RFC 8058. A message without a link of its own gets none: nobody is

@@ -45,7 +45,7 @@ func wire(t testing.TB, m *mailer, msg announce.Message) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _, fault := m.compose(nil, to, msg)
+	b, _, _, fault := m.compose(nil, to, msg)
 	if fault != nil {
 		t.Fatal(fault)
 	}
@@ -370,7 +370,7 @@ func TestPersonalParts(t *testing.T) {
 	}
 	msg := message(7)
 	msg.Text += announce.PreferencesMark
-	if _, _, fault := m.compose(nil, msg.To, msg); fault == nil {
+	if _, _, _, fault := m.compose(nil, msg.To, msg); fault == nil {
 		t.Error("a mail without a link to preferences, which its text promises, was composed")
 	}
 }

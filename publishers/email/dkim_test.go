@@ -94,7 +94,7 @@ func TestSignatures(t *testing.T) {
 		errs := make(chan error, 8)
 		for i := range cap(errs) {
 			go func() {
-				b, _, fault := m.compose(nil, "ada@example.org", message(i))
+				b, _, _, fault := m.compose(nil, "ada@example.org", message(i))
 				if fault != nil {
 					errs <- fault
 					return

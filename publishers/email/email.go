@@ -70,7 +70,7 @@ func (m *mailer) Publish(ctx context.Context, msg announce.Message) (announce.Re
 		buffer = new([]byte)
 	}
 	defer m.buffers.Put(buffer)
-	mail, id, fault := m.compose((*buffer)[:0], to, msg)
+	mail, doubled, id, fault := m.compose((*buffer)[:0], to, msg)
 	if fault != nil {
 		return announce.Receipt{}, fault
 	}
@@ -81,7 +81,7 @@ func (m *mailer) Publish(ctx context.Context, msg announce.Message) (announce.Re
 			return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Field: "return_path", Fault: "The address for bounces is not one. Check CRIEUR_BOUNCE_RETURN_PATH."}
 		}
 	}
-	if fault := m.relays.carry(ctx, from, to, mail); fault != nil {
+	if fault := m.relays.carry(ctx, letter{from, to, mail, doubled}); fault != nil {
 		return announce.Receipt{}, fault
 	}
 	return announce.Receipt{ID: id, At: time.Now().UTC()}, nil

@@ -50,7 +50,7 @@ func FuzzCompose(f *testing.F) {
 		msg := message(1)
 		msg.Subject, msg.Text, msg.HTML, msg.Unsubscribe = subject, text, html, "https://example.org/u/"+token
 		msg.Language = announce.Language(language)
-		b, _, fault := m.compose(nil, "ada@example.org", msg)
+		b, _, _, fault := m.compose(nil, "ada@example.org", msg)
 		if fault != nil {
 			if fault.Field != "unsubscribe" {
 				t.Fatal(fault)

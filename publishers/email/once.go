@@ -1,7 +1,6 @@
 package email
 
 import (
-	"bytes"
 	"strconv"
 	"time"
 )
@@ -22,15 +21,15 @@ const (
 // mayAtOnce reports whether a mail may leave in one piece with its envelope. When the connection ends before any answer, nothing
 // is known of such a mail, while step by step what ends before the final dot was certainly not taken. So it is done only on a
 // connection that is surely alive, and not for a while after a loss.
-func (s *session) mayAtOnce(mail []byte) bool {
+func (s *session) mayAtOnce(l letter) bool {
 	now := time.Now()
-	return s.chunking && s.pipelining && !s.dirty && len(mail) <= mostAtOnce && now.Sub(s.heard) < freshFor && !s.relay.careful(now) &&
-		!bytes.Contains(mail, []byte("\n..")) // dots were doubled for DATA
+	return s.chunking && s.pipelining && !s.dirty && !l.doubled && len(l.mail) <= mostAtOnce && now.Sub(s.heard) < freshFor && !s.relay.careful(now)
 }
 
 // atOnce runs MAIL, RCPT and BDAT with the mail, one round trip in all (RFC 3030, 4.2). The first refusal counts.
-func (s *session) atOnce(from, to string, mail []byte) *failure {
-	b := appendRecipient(s.appendSender(s.commands[:0], from, len(mail)), to)
+func (s *session) atOnce(l letter) *failure {
+	mail := l.mail[:len(l.mail)-len(dot)]
+	b := appendRecipient(s.appendSender(s.commands[:0], l), l)
 	b = append(strconv.AppendInt(append(b, "BDAT "...), int64(len(mail)), 10), " LAST\r\n"...)
 	b = append(b, mail...)
 	s.commands = b

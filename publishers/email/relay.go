@@ -31,7 +31,7 @@ const downFor = time.Minute
 
 // carry sends one mail over a connection of the pool. A kept connection that the server has closed meanwhile took nothing,
 // so it is replaced by another. elsewhere: this relay said nothing of this mail, and another may carry it.
-func (r *relay) carry(ctx context.Context, from, to string, mail []byte) (fault *announce.Error, elsewhere bool) {
+func (r *relay) carry(ctx context.Context, l letter) (fault *announce.Error, elsewhere bool) {
 	if err := r.pool.acquire(ctx); err != nil {
 		return r.explain(failure{phase: connecting, err: err}), false
 	}
@@ -45,7 +45,7 @@ func (r *relay) carry(ctx context.Context, from, to string, mail []byte) (fault 
 				return r.explain(*f), ctx.Err() == nil
 			}
 		}
-		f := s.transact(ctx, from, to, mail)
+		f := s.transact(ctx, l)
 		r.pool.put(s)
 		switch {
 		case f == nil:
@@ -63,14 +63,14 @@ type relays []*relay
 
 // carry sends one mail by the relay whose turn it is, and by another one when that cannot be used. The fault is that of the
 // first that was tried.
-func (all relays) carry(ctx context.Context, from, to string, mail []byte) *announce.Error {
+func (all relays) carry(ctx context.Context, l letter) *announce.Error {
 	if len(all) == 1 {
-		fault, _ := all[0].carry(ctx, from, to, mail)
+		fault, _ := all[0].carry(ctx, l)
 		return fault
 	}
 	var first *announce.Error
 	for _, r := range all.turn(time.Now()) {
-		fault, elsewhere := r.carry(ctx, from, to, mail)
+		fault, elsewhere := r.carry(ctx, l)
 		if first == nil {
 			first = fault
 		}

@@ -7,10 +7,17 @@ import (
 	"time"
 )
 
-// transact sends one mail that ends with the final dot. Afterwards the session may be used again unless it is broken.
-func (s *session) transact(ctx context.Context, from, to string, mail []byte) *failure {
+// letter is one mail to one person.
+type letter struct {
+	from, to string
+	mail     []byte // with the final dot
+	doubled  bool   // so are dots at the beginning of lines
+}
+
+// transact sends one mail. Afterwards the session may be used again unless it is broken.
+func (s *session) transact(ctx context.Context, l letter) *failure {
 	stop := context.AfterFunc(ctx, s.line.cut)
-	f := s.dialogue(from, to, mail)
+	f := s.dialogue(l)
 	if !stop() {
 		s.broken = true
 	}
@@ -35,11 +42,11 @@ func (s *session) transact(ctx context.Context, from, to string, mail []byte) *f
 	return f
 }
 
-func (s *session) dialogue(from, to string, mail []byte) *failure {
-	if s.mayAtOnce(mail) {
-		return s.atOnce(from, to, mail[:len(mail)-len(dot)])
+func (s *session) dialogue(l letter) *failure {
+	if s.mayAtOnce(l) {
+		return s.atOnce(l)
 	}
-	data, f := s.envelope(from, to, len(mail)-len(dot))
+	data, f := s.envelope(l)
 	if f != nil {
 		if data {
 			s.giveUp()
@@ -51,13 +58,13 @@ func (s *session) dialogue(from, to string, mail []byte) *failure {
 	}
 	s.line.within(s.final)
 	w := s.client.Text.W
-	n, err := w.Write(mail)
+	n, err := w.Write(l.mail)
 	if err == nil {
 		err = w.Flush()
 	}
 	if err != nil {
 		// The dot is the last byte but two: as long as something stayed here, the server has not seen it.
-		return &failure{phase: writing, err: err, unknown: n == len(mail) && w.Buffered() == 0}
+		return &failure{phase: writing, err: err, unknown: n == len(l.mail) && w.Buffered() == 0}
 	}
 	s.line.within(s.final)
 	return s.taken(s.reply())
@@ -78,7 +85,7 @@ func (s *session) taken(code int, text string, err error) *failure {
 
 // envelope runs MAIL, RCPT and DATA, in one group where the server takes it. The first refusal counts; data tells
 // whether the server waits for a mail all the same.
-func (s *session) envelope(from, to string, size int) (data bool, first *failure) {
+func (s *session) envelope(l letter) (data bool, first *failure) {
 	type command struct {
 		phase phase
 		want  int
@@ -92,9 +99,9 @@ func (s *session) envelope(from, to string, size int) (data bool, first *failure
 		b = append(b, "RSET\r\n"...)
 		add(resetting, 2)
 	}
-	b = s.appendSender(b, from, size)
+	b = s.appendSender(b, l)
 	add(sender, 2)
-	b = appendRecipient(b, to)
+	b = appendRecipient(b, l)
 	add(recipient, 2)
 	b = append(b, "DATA\r\n"...)
 	add(begun, 3)
@@ -144,16 +151,16 @@ func (s *session) envelope(from, to string, size int) (data bool, first *failure
 	return data, first
 }
 
-func (s *session) appendSender(b []byte, from string, size int) []byte {
-	b = append(append(append(b, "MAIL FROM:<"...), from...), '>')
+func (s *session) appendSender(b []byte, l letter) []byte {
+	b = append(append(append(b, "MAIL FROM:<"...), l.from...), '>')
 	if s.size {
-		b = strconv.AppendInt(append(b, " SIZE="...), int64(size), 10)
+		b = strconv.AppendInt(append(b, " SIZE="...), int64(len(l.mail)-len(dot)), 10)
 	}
 	return append(b, crlf...)
 }
 
-func appendRecipient(b []byte, to string) []byte {
-	return append(append(append(b, "RCPT TO:<"...), to...), ">\r\n"...)
+func appendRecipient(b []byte, l letter) []byte {
+	return append(append(append(b, "RCPT TO:<"...), l.to...), ">\r\n"...)
 }
 
 // giveUp answers a DATA that was taken although the sender or the recipient was not: an empty mail, which goes nowhere (RFC 2920, 3.1).
