@@ -68,7 +68,7 @@ func changes(a, b string) int {
 
 // BadTopic says why a word cannot be a topic; empty: it can.
 func BadTopic(name string) string {
-	if topicName.MatchString(name) {
+	if is(topicName, 64, name) {
 		return ""
 	}
 	return "must be 1 to 64 letters, digits, spaces, - or _"

@@ -29,9 +29,15 @@ const (
 
 var (
 	languageTag = regexp.MustCompile(`^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$`)
-	topicName   = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} _-]{0,63}$`)
-	handleName  = regexp.MustCompile(`^[\p{L}\p{N}._:-][\p{L}\p{N}._@:-]{0,254}$`)
+	topicName   = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} _-]*$`)
+	handleName  = regexp.MustCompile(`^[\p{L}\p{N}._:-][\p{L}\p{N}._@:-]*$`)
 )
+
+// is reports whether s has a form and at most so many characters. The form does not count them itself: one that repeats all
+// letters 255 times weighs megabytes.
+func is(form *regexp.Regexp, most int, s string) bool {
+	return utf8.RuneCountInString(s) <= most && form.MatchString(s)
+}
 
 func (f *Faults) texts(a Announcement) {
 	if len(a.Texts) == 0 {
@@ -167,7 +173,7 @@ func (f *Faults) speaker(path string, s Speaker) {
 	f.address(path+".url", s.URL)
 	f.count(path+".handles", len(s.Handles), maxItems)
 	for _, c := range sortedKeys(s.Handles)[:min(len(s.Handles), maxItems)] {
-		if !handleName.MatchString(s.Handles[c]) {
+		if !is(handleName, 255, s.Handles[c]) {
 			f.add(path+".handles."+c, "is not an account name: letters, digits and . _ - only, without spaces or a first @; name@server where accounts have servers")
 		}
 	}

@@ -143,3 +143,16 @@ func TestNewIDSorts(t *testing.T) {
 		t.Errorf("%s %s", a, b)
 	}
 }
+
+func TestNamesHaveTheirLength(t *testing.T) {
+	for name, good := range map[string]bool{"": false, "é": true, strings.Repeat("é", 64): true, strings.Repeat("é", 65): false, "a b": true, " a": false} {
+		if say := BadTopic(name); (say == "") != good {
+			t.Errorf("%q: %q", name, say)
+		}
+	}
+	for name, good := range map[string]bool{"": false, "ada@example.org": true, "@ada": false, strings.Repeat("é", 255): true, strings.Repeat("é", 256): false} {
+		if is(handleName, 255, name) != good {
+			t.Errorf("%q: want %v", name, good)
+		}
+	}
+}
