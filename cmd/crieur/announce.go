@@ -250,6 +250,9 @@ func (c statusCmd) Run(ctx context.Context, s *session) error {
 func (s *session) status(st broadcast.Status) error {
 	p := s.painter()
 	fmt.Fprintf(s.out, "%s\n%s, revision %d, %s\n", p.paint("1", st.Title), st.ID, st.Rev, p.state(string(st.State)))
+	if st.Rehearsal != nil && (st.State == broadcast.Scheduled || st.State == broadcast.Held) {
+		s.rehearsed(*st.Rehearsal)
+	}
 	if st.HeldAt != nil {
 		fmt.Fprintf(s.out, "%s Publish it now: crieur release %s. Change it first: crieur amend. Give it up: crieur retract\n", p.paint("31", "Its time came while no server ran, and it is held."), st.ID)
 	}

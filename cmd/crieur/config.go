@@ -41,6 +41,7 @@ type Config struct {
 	FetchAllow    []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
 	Proxies       []netip.Prefix      `env:"PROXIES" doc:"Networks of the proxies in front, as 10.0.0.0/8: their X-Forwarded-For is believed when strangers subscribe. A proxy on this machine is."`
 	Undo          time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
+	Rehearsal     time.Duration       `env:"REHEARSAL" envDefault:"24h" doc:"How long before its time a scheduled announcement is rehearsed (credentials, budgets, pictures, links, lists), so that organisers hear in time of what would go wrong; 0: never."`
 	Missed        announce.IfMissed   `env:"MISSED" envDefault:"hold" doc:"What becomes of an announcement whose time came while no server ran, more than an hour before one starts: hold (a person decides, organisers are told), fire (publish it at once) or skip. An announcement may say otherwise (if_missed)."`
 	Canary        string              `env:"CANARY" doc:"Share of a mailing to more than 1,000 people that goes first, as 1%: what comes back may hold the rest. Empty: all of it at once."`
 	CanaryWait    time.Duration       `env:"CANARY_WAIT" envDefault:"15m" doc:"Time between that share and the rest."`
@@ -148,6 +149,9 @@ func load(environ map[string]string) (Config, error) {
 	}
 	if c.Undo < 0 || c.Undo > 24*time.Hour {
 		bad("UNDO", "must be between 0s and 24h")
+	}
+	if c.Rehearsal < 0 || c.Rehearsal > 30*24*time.Hour {
+		bad("REHEARSAL", "must be between 0 (never) and 720h")
 	}
 	if !c.Missed.Known() {
 		bad("MISSED", "%q is not a choice: write hold, fire or skip", c.Missed)

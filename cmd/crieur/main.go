@@ -48,6 +48,7 @@ type commands struct {
 	Status      statusCmd      `cmd:"" help:"Tell how announcements stand."`
 	Amend       amendCmd       `cmd:"" help:"Change an announcement everywhere."`
 	Retract     retractCmd     `cmd:"" help:"Take an announcement back everywhere."`
+	Rehearse    rehearseCmd    `cmd:"" help:"Look whether a scheduled announcement will leave well; nothing is published."`
 	Release     releaseCmd     `cmd:"" help:"Publish now what is held because its time came while no server ran."`
 	Settle      settleCmd      `cmd:"" help:"Say what you saw of a delivery that waits for a person."`
 	Stop        stopCmd        `cmd:"" help:"Stop all publishing at once, and list what already left."`

@@ -184,6 +184,13 @@ type Finding struct {
 	Do     string `json:"do"`
 }
 
+// Concern is something that a rehearsal found: what was looked at, where, and the finding.
+type Concern struct {
+	Probe   string `json:"probe" enum:"account,budget,picture,link,text,people" doc:"What was looked at."`
+	Channel string `json:"channel,omitempty" doc:"The account; absent: the announcement itself."`
+	Finding
+}
+
 // Outcome answers one question: may I do this again?
 type Outcome int
 

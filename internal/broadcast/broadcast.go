@@ -56,10 +56,13 @@ type Options struct {
 
 	Undo       time.Duration     // before the first call, unless the announcement says otherwise
 	Missed     announce.IfMissed // what becomes of what was missed while no server ran, unless the announcement says otherwise; empty: it is held
+	Lead       time.Duration     // how long before its time a scheduled announcement is rehearsed; 0: none is
 	CheckEvery time.Duration     // between two looks at the accounts' health; 0: none
 	SettleGap  time.Duration     // between two looks for a lost call; 0: 60 s
 	Grace      time.Duration     // for calls under way when Run is told to stop; 0: 25 s
 	Lease      time.Duration     // how long a delivery is kept from others after the last sign of life; 0: 90 s
+
+	Answers func(ctx context.Context, address string) error // whether readers see something at a link; its error says what they see instead; nil: links are not rehearsed
 
 	Point func(string) // called at each named point of a delivery's life; nil: nothing. For fault tests
 }
@@ -70,6 +73,7 @@ type Service struct {
 	accounts map[string]account
 	wake     chan struct{}  // the sweeper
 	audience chan struct{}  // the planner
+	calendar chan struct{}  // whoever rehearses
 	running  sync.Map       // idempotency keys of submissions under way
 	nudges   sync.WaitGroup // nudges on their way to the queue
 	told     sync.Map       // keys of notices that this process saw on record; the record decides
@@ -103,7 +107,7 @@ func New(o Options) *Service {
 	if o.Point == nil {
 		o.Point = func(string) {}
 	}
-	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1), audience: make(chan struct{}, 1)}
+	s := &Service{Options: o, accounts: map[string]account{}, wake: make(chan struct{}, 1), audience: make(chan struct{}, 1), calendar: make(chan struct{}, 1)}
 	for _, a := range o.Accounts {
 		able := abilityOf(a.Publisher)
 		able.Personal = able.Personal && a.To == ""
@@ -305,9 +309,9 @@ func (s *Service) Resume(ctx context.Context, actor, account string) error {
 	return nil
 }
 
-// nudge wakes the sweeper and the planner.
+// nudge wakes the sweeper, the planner and whoever rehearses.
 func (s *Service) nudge() {
-	for _, c := range []chan struct{}{s.wake, s.audience} {
+	for _, c := range []chan struct{}{s.wake, s.audience, s.calendar} {
 		select {
 		case c <- struct{}{}:
 		default:

@@ -15,32 +15,39 @@ type Checkup struct {
 	Checked time.Time `json:"checked_at,omitzero"`
 }
 
+// checkMost is how long a look at an account may take.
+const checkMost = 30 * time.Second
+
 // Check looks at every account at once, without changing anything.
 func (s *Service) Check(ctx context.Context) []Checkup {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, checkMost)
 	defer cancel()
 	out := make([]Checkup, len(s.Accounts))
 	var g sync.WaitGroup
 	for i, a := range s.Accounts {
-		g.Go(func() {
-			out[i].Channel = a.Name
-			c, ok := a.Publisher.(announce.Checker)
-			if !ok {
-				out[i].Findings = s.lawful(a)
-				return
-			}
-			var report announce.Report
-			err := s.guard(a.Name, func() (err error) { report, err = c.Check(ctx); return err })
-			if err != nil {
-				report.Findings = append(report.Findings, announce.Finding{Severe: true, What: asError(err).Error(), Do: "mend it, then run crieur doctor again"})
-			}
-			report.Findings = append(report.Findings, s.lawful(a)...)
-			out[i].Report, out[i].Checked = report, s.Store.Now()
-			s.checkups.Store(a.Name, out[i])
-			s.Metrics.checked(out[i])
-		})
+		g.Go(func() { out[i] = s.checkOne(ctx, a) })
 	}
 	g.Wait()
+	return out
+}
+
+// checkOne looks at one account.
+func (s *Service) checkOne(ctx context.Context, a Account) Checkup {
+	out := Checkup{Channel: a.Name}
+	c, ok := a.Publisher.(announce.Checker)
+	if !ok {
+		out.Findings = s.lawful(a)
+		return out
+	}
+	var report announce.Report
+	err := s.guard(a.Name, func() (err error) { report, err = c.Check(ctx); return err })
+	if err != nil {
+		report.Findings = append(report.Findings, announce.Finding{Severe: true, What: asError(err).Error(), Do: "mend it, then run crieur doctor again"})
+	}
+	report.Findings = append(report.Findings, s.lawful(a)...)
+	out.Report, out.Checked = report, s.Store.Now()
+	s.checkups.Store(a.Name, out)
+	s.Metrics.checked(out)
 	return out
 }
 

@@ -22,6 +22,7 @@ type notice struct {
 	key   string // the same news has the same key, and is told once
 	texts map[announce.Language]announce.Text
 	link  string
+	on    []string // the accounts that tell it; none: all of Options.Notices
 }
 
 // tell puts a notice on record; it then travels as every announcement does. What cannot be told is logged.
@@ -33,9 +34,12 @@ func (s *Service) tell(ctx context.Context, n notice) {
 		return
 	}
 	now := s.Store.Now()
+	if len(n.on) == 0 {
+		n.on = s.Notices
+	}
 	a := announce.Announcement{
 		ID: announce.NewID(now), Rev: 1, Kind: announce.KindNotice, Texts: map[announce.Language]announce.Text{}, Link: n.link,
-		Channels: s.Notices, Zone: s.Site.Zone, Created: now, Updated: now,
+		Channels: n.on, Zone: s.Site.Zone, Created: now, Updated: now,
 		Expires: announce.When{Zone: s.Site.Zone, Instant: now.Add(noticeFresh)},
 	}
 	for _, l := range s.Site.Languages {

@@ -22,6 +22,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer stop()
 	s.start(ctx)
 	g.Go(func() error { s.live(ctx); return nil })
+	g.Go(func() error { s.rehearseAll(ctx); return nil })
 	g.Go(func() error { s.sweep(ctx); return nil })
 	g.Go(func() error { s.plan(ctx); return nil })
 	g.Go(func() error { s.probe(ctx); return nil })

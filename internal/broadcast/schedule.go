@@ -90,11 +90,11 @@ func (s *Service) Release(ctx context.Context, id announce.ID, actor string) err
 	if err != nil {
 		return err
 	}
-	held, err := s.Store.HeldSince(ctx, id)
+	schedule, err := s.Store.Schedule(ctx, id)
 	if err != nil {
 		return err
 	}
-	if held.IsZero() {
+	if schedule.Held.IsZero() {
 		return announce.Faults{{Field: "id", Say: "is not held: there is nothing to release"}}
 	}
 	if len(moved(a)) > 0 {

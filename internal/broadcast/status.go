@@ -37,6 +37,7 @@ type Status struct {
 	People       []People                 `json:"people,omitempty" doc:"Personal channels: how many people are in each state."`
 	HeldAt       *time.Time               `json:"held_at,omitempty" doc:"Its time came while no server ran. Since then it waits for a person: release it, amend it or take it back."`
 	Counts       *Counts                  `json:"counts,omitempty" doc:"How often mails were opened and links followed, by everybody together; absent: it is not counted."`
+	Rehearsal    *Rehearsal               `json:"rehearsal,omitempty" doc:"What was found when it was last rehearsed; see rev."`
 	Stopped      bool                     `json:"stopped,omitempty" doc:"All publishing is stopped: what waits goes on after a resume."`
 }
 
@@ -114,7 +115,7 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	if err != nil {
 		return Status{}, err
 	}
-	held, err := s.Store.HeldSince(ctx, a.ID)
+	schedule, err := s.Store.Schedule(ctx, a.ID)
 	if err != nil {
 		return Status{}, err
 	}
@@ -124,7 +125,7 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	}
 	st := Status{
 		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: s.shared(a).Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
-		Deliveries: make([]Row, 0, len(rows)), People: people, Stopped: h.all,
+		Deliveries: make([]Row, 0, len(rows)), People: people, Rehearsal: schedule.Rehearsal, Stopped: h.all,
 	}
 	slices.SortStableFunc(rows, func(a, b announce.Delivery) int {
 		return cmp.Or(cmp.Compare(s.place(a.Account), s.place(b.Account)), cmp.Compare(a.Part, b.Part))
@@ -156,8 +157,8 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		}
 	}
 	st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now())
-	if !held.IsZero() {
-		st.State, st.HeldAt = Held, &held
+	if !schedule.Held.IsZero() {
+		st.State, st.HeldAt = Held, &schedule.Held
 		for i := range st.Deliveries {
 			st.Deliveries[i].Next = nil
 		}

@@ -83,7 +83,7 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 		if !at.After(now) {
 			s.enqueue(ctx, c, a.ID)
 		}
-		if at.Before(now.Add(sweepEvery)) {
+		if at.Before(now.Add(sweepEvery)) || !a.At.IsZero() {
 			s.nudge()
 		}
 		s.Point(AfterEnqueue)

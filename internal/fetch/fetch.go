@@ -119,31 +119,15 @@ func usable(u *url.URL) bool {
 // Get returns what is at an address, and its media type in lower case without parameters. It reads at most most bytes,
 // and when types are given takes only these. Every error is an *Error. Nothing but the address is sent.
 func (c *Client) Get(ctx context.Context, address string, most int64, types ...string) (body []byte, mediaType string, err error) {
-	u, err := url.Parse(address)
-	if err != nil || !usable(u) {
-		return nil, "", refuse(Address)
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	res, err := c.ask(ctx, address, types)
 	if err != nil {
-		return nil, "", refuse(Address)
-	}
-	req.Header.Set("User-Agent", "crieur")
-	if len(types) > 0 {
-		req.Header.Set("Accept", strings.Join(types, ", "))
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return nil, "", explain(ctx, err)
+		return nil, "", err
 	}
 	defer func() { _ = res.Body.Close() }()
-	switch res.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotFound, http.StatusGone:
-		return nil, "", refuse(NotFound)
-	default:
-		return nil, "", refuse(Unavailable)
+	if res.StatusCode != http.StatusOK {
+		return nil, "", refused(res)
 	}
 	mediaType, _, err = mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
@@ -163,6 +147,51 @@ func (c *Client) Get(ctx context.Context, address string, most int64, types ...s
 		return nil, "", explain(ctx, err)
 	}
 	return body, mediaType, nil
+}
+
+// Answers tells whether a page can be read at an address, whatever it is: an answer below 400, after redirections. Every
+// error is an *Error. Nothing but the address is sent.
+func (c *Client) Answers(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	res, err := c.ask(ctx, address, nil)
+	if err != nil {
+		return err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode >= http.StatusBadRequest {
+		return refused(res)
+	}
+	return nil
+}
+
+// ask sends a GET: servers that answer readers well refuse HEAD.
+func (c *Client) ask(ctx context.Context, address string, types []string) (*http.Response, error) {
+	u, err := url.Parse(address)
+	if err != nil || !usable(u) {
+		return nil, refuse(Address)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, refuse(Address)
+	}
+	req.Header.Set("User-Agent", "crieur")
+	if len(types) > 0 {
+		req.Header.Set("Accept", strings.Join(types, ", "))
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	return res, nil
+}
+
+// refused is why an answer has nothing to read.
+func refused(res *http.Response) error {
+	if res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone {
+		return refuse(NotFound)
+	}
+	return refuse(Unavailable)
 }
 
 // explain keeps of an error of net/http what a person may see.

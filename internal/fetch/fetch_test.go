@@ -285,3 +285,33 @@ func TestNoProxy(t *testing.T) {
 		t.Error("a proxy would be told every address, and would resolve names by itself")
 	}
 }
+
+// A page answers when a reader would see something, also behind a redirection; a picture, or a page of any size, will do.
+func TestPageAnswers(t *testing.T) {
+	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/moved":
+			http.Redirect(w, r, "/page", http.StatusFound)
+		case "/page":
+			w.Header().Set("Content-Length", "1000000")
+		case "/empty":
+			w.WriteHeader(http.StatusNoContent)
+		case "/gone":
+			w.WriteHeader(http.StatusGone)
+		case "/inside":
+			http.Redirect(w, r, "http://10.0.0.1/", http.StatusFound)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	c := New(here)
+	for _, path := range []string{"/page", "/moved", "/empty"} {
+		if err := c.Answers(t.Context(), site+path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for path, reason := range map[string]Reason{"/gone": NotFound, "/forbidden": Unavailable, "/inside": Private} {
+		want(t, c.Answers(t.Context(), site+path), reason)
+	}
+	want(t, c.Answers(t.Context(), "ftp://example.org"), Address)
+}

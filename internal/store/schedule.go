@@ -67,13 +67,6 @@ func (db *DB) bare(id announce.ID, document string) (a announce.Announcement) {
 	return a
 }
 
-// HeldSince is since when an announcement waits for a person because its time came while no server ran; zero: it does not.
-func (db *DB) HeldSince(ctx context.Context, id announce.ID) (time.Time, error) {
-	var held int64
-	_, err := db.read().one(ctx, `SELECT held_at FROM announcements WHERE id = ?`, []any{string(id)}, &held)
-	return at(held), db.fault(err)
-}
-
 // LateMost is how late a scheduled announcement is published all the same when no server ran at its time.
 const LateMost = time.Hour
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -282,5 +283,69 @@ func TestMissedAndUnreadable(t *testing.T) {
 		if missed := wake(t, db); len(missed) != 1 || missed[0].Announcement.ID != id || due(t, db) != 0 {
 			t.Errorf("%+v, %d due", missed, due(t, db))
 		}
+	})
+}
+
+// A rehearsal is one server's, comes the lead before its announcement, and again after an amendment.
+func TestRehearsalsAreTakenOnce(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		servers := p.servers(t)
+		db, other := servers[0], servers[len(servers)-1]
+		const lead = 24 * time.Hour
+		s := sample(db, "slack").scheduled(db.Now().Add(lead + time.Hour))
+		id := save(t, db, s)
+		now := save(t, db, sample(db, "slack")) // nothing to rehearse
+		list := func(want ...announce.ID) {
+			t.Helper()
+			ids, err := db.ToRehearse(t.Context(), lead)
+			if must(t, err); !slices.Equal(ids, want) {
+				t.Fatalf("%v are to be rehearsed, want %v", ids, want)
+			}
+		}
+		take := func(db *DB, id announce.ID, want bool) {
+			t.Helper()
+			if ours, err := db.TakeRehearsal(t.Context(), id, lead); ours != want || err != nil {
+				t.Fatalf("taken %v, %v; want %v", ours, err, want)
+			}
+		}
+		put := func(rev int, findings ...announce.Concern) {
+			t.Helper()
+			must(t, db.PutRehearsal(t.Context(), id, Rehearsal{rev, db.Now(), findings}, "ada"))
+		}
+		last := func(rev, findings int) {
+			t.Helper()
+			got, err := other.Schedule(t.Context(), id)
+			must(t, err)
+			if r := got.Rehearsal; (r == nil) != (rev == 0) || r != nil && (r.Rev != rev || len(r.Findings) != findings) {
+				t.Fatalf("%+v", r)
+			}
+		}
+		list()
+		take(db, now, false)
+		put(1) // by hand, before
+		last(1, 0)
+		p.clock.forward(time.Hour)
+		list(id)
+		take(db, id, true)
+		take(other, id, false)
+		list()
+		last(0, 0)
+		p.clock.forward(rehearsing) // whoever took it died
+		list(id)
+		take(other, id, true)
+		put(1, announce.Concern{Probe: "link", Finding: announce.Finding{What: "x", Do: "y"}})
+		last(1, 1)
+		list()
+		take(db, id, false)
+		s = s.next(db).scheduled(s.Announcement.At.Instant)
+		must(t, db.Revise(t.Context(), 1, s))
+		list(id)
+		take(db, id, true)
+		put(2)
+		put(1, announce.Concern{Probe: "link"}) // of somebody who was slower
+		last(2, 0)
+		list()
+		must(t, db.Withdraw(t.Context(), id, 2, "ada", nil, db.Now()))
+		list()
 	})
 }

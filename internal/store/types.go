@@ -108,7 +108,7 @@ type Token struct {
 }
 
 // Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
-// settled, skipped, missed, released, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
+// settled, skipped, missed, released, rehearsed, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
 // subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what),
 // suppression-lifted, topic, topic-removed.
 type Event struct {

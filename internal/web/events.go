@@ -14,7 +14,7 @@ type Change struct {
 	Seq          int64          `json:"seq"`
 	At           time.Time      `json:"at"`
 	Actor        string         `json:"actor,omitempty"`
-	What         string         `json:"what" doc:"submitted, amended, retracted, delivery, settled, skipped, missed, released, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked, topic, topic-removed, links-rotated, suppressed, suppression-lifted, subscribers (how many, and what was done) or subscriber (the number of the address, and what was done)."`
+	What         string         `json:"what" doc:"submitted, amended, retracted, delivery, settled, skipped, missed, released, rehearsed, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked, topic, topic-removed, links-rotated, suppressed, suppression-lifted, subscribers (how many, and what was done) or subscriber (the number of the address, and what was done)."`
 	Announcement announce.ID    `json:"announcement,omitempty"`
 	Delivery     string         `json:"delivery,omitempty"`
 	Channel      string         `json:"channel,omitempty"`

@@ -164,6 +164,12 @@ func (c *Client) Release(ctx context.Context, id announce.ID) error {
 	return err
 }
 
+// Rehearse looks whether an announcement that waits will leave well.
+func (c *Client) Rehearse(ctx context.Context, id announce.ID) (r broadcast.Rehearsal, err error) {
+	_, err = c.do(ctx, "POST", "/v1/announcements/"+url.PathEscape(string(id))+"/rehearsal", nil, nil, &r)
+	return r, err
+}
+
 // CreateToken makes a token; its secret is in the answer and nowhere else.
 func (c *Client) CreateToken(ctx context.Context, name string, scopes []string) (t web.NewToken, err error) {
 	_, err = c.do(ctx, "POST", "/v1/tokens", nil, map[string]any{"name": name, "scopes": scopes}, &t)

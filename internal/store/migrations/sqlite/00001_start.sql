@@ -56,6 +56,14 @@ CREATE INDEX announcements_publish ON announcements (publish_at) WHERE publish_a
 CREATE INDEX announcements_held ON announcements (held_at) WHERE held_at > 0;
 CREATE INDEX announcements_of ON announcements (of) WHERE of <> '';
 
+-- What was found when an announcement that waits for its time was last rehearsed.
+CREATE TABLE rehearsals (
+	announcement TEXT PRIMARY KEY NOT NULL REFERENCES announcements (id),
+	rev          INTEGER NOT NULL,
+	at           INTEGER NOT NULL,
+	findings     TEXT NOT NULL -- JSON; '': somebody is at it since then
+);
+
 CREATE TABLE revisions (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),
 	rev          INTEGER NOT NULL,
