@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +26,7 @@ import (
 	"github.com/crieur/crieur/internal/media"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/publishers"
+	"github.com/crieur/crieur/publishers/sim"
 	"github.com/crieur/crieur/publishers/webhook/webhooktest"
 	"github.com/crieur/crieur/templates"
 )
@@ -164,9 +169,8 @@ func TestThousandDue(t *testing.T) {
 	thousandDue(t, 1)
 }
 
-// They do with two servers on one Postgres.
+// They do with two servers on one Postgres. Not beside the other tests that share it: publishing is stopped there meanwhile.
 func TestThousandDueOnPostgres(t *testing.T) {
-	t.Parallel()
 	if os.Getenv("CRIEUR_TEST_POSTGRES") == "" {
 		t.Skip("CRIEUR_TEST_POSTGRES is not set: there is no Postgres to share")
 	}
@@ -304,5 +308,56 @@ func TestReleaseFromTheCommandLine(t *testing.T) {
 	}
 	cmd, dead = c.start("")
 	c.until("the other is out as well", ample, func() bool { return live(w, "webhook", 1) == 1 })
+	c.halt(cmd, dead)
+}
+
+// On every channel an announcement that waits is found well; what is wrong then is found, told to organisers and shown.
+func TestRehearseOnEveryChannel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := newChild(t, w, 2)
+	var shut atomic.Bool
+	site := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if shut.Load() {
+			rw.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer site.Close()
+	c.vars["CRIEUR_FETCH_ALLOW"] = "127.0.0.1/32"
+	c.vars["CRIEUR_CHANNELS"] = strings.Join(slices.DeleteFunc(w.Accounts(), func(a string) bool { return a == "feed" }), ",") // it says that it is on this machine only
+	c.vars["CRIEUR_NOTICES"], c.vars["CRIEUR_MATTERMOST_ASIDE"] = "mattermost", "true"
+	d := numbered(0)
+	d.Link, d.PublishAt = site.URL, time.Now().Add(time.Hour).Format(time.RFC3339)
+	cmd, dead := c.start("")
+	a, _, err := c.client.Submit(t.Context(), d, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.until("it is rehearsed", ample, func() bool {
+		st, err := c.client.Status(t.Context(), a.ID)
+		return err == nil && st.Rehearsal != nil
+	})
+	if said := c.run("rehearse", string(a.ID)); !strings.Contains(said, "all is well") {
+		t.Errorf("a rehearsal says %s", said)
+	}
+	shut.Store(true)
+	w.Platform("slack").Script().Push(sim.Fault{Kind: sim.Answer, Status: 200, Body: `{"ok": false, "error": "token_revoked"}`})
+	var out, complaint strings.Builder
+	if code := run(t.Context(), []string{"rehearse", string(a.ID)}, environList(c.vars), streams{strings.NewReader(""), &out, &complaint}); code != exitInput ||
+		!strings.Contains(out.String(), "slack, account") || !strings.Contains(out.String(), "link: link (") {
+		t.Errorf("exit %d: %s%s", code, out.String(), complaint.String())
+	}
+	if said := c.run("status", string(a.ID)); !strings.Contains(said, "slack, account") {
+		t.Errorf("the status says %s", said)
+	}
+	d.Texts = map[announce.Language]announce.Text{"fr": {Title: "Annonce revue"}}
+	if _, err := c.client.Amend(t.Context(), a.ID, 1, d); err != nil {
+		t.Fatal(err)
+	}
+	c.until("organisers hear of the link", ample, func() bool {
+		return slices.ContainsFunc(w.Platform("mattermost").Posts(), func(p sim.Post) bool {
+			return strings.Contains(p.Text, "Annonce revue") && strings.Contains(p.Text, "ne répond pas")
+		})
+	})
 	c.halt(cmd, dead)
 }

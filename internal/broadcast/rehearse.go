@@ -60,7 +60,8 @@ func (s *Service) rehearseOne(ctx context.Context, id announce.ID) {
 		return
 	}
 	a, found, err := s.rehearse(ctx, id, false)
-	if err == nil {
+	var nothing announce.Faults
+	if err == nil || errors.As(err, &nothing) {
 		err = s.Store.PutRehearsal(ctx, id, recorded(a, s.Store.Now(), found), "crieur")
 	}
 	if err != nil {

@@ -354,3 +354,39 @@ func TestThreeDaysDown(t *testing.T) {
 		t.Errorf("what was taken back is %s", st)
 	}
 }
+
+// An event that is over is announced by nobody to nobody, whatever kept the announcement back; only what speaks of the
+// past still goes.
+func TestNeverAfterTheEvent(t *testing.T) {
+	start := utc("2027-01-20T12:00:00Z")
+	mail := &post{}
+	p := newPlace(t, start, func(o *Options) { o.Accounts = append(o.Accounts, Account{Name: "email", Publisher: mail}) })
+	_, err := p.Store.AddAddresses(t.Context(), []store.Address{{Channel: "email", Address: "ada@example.org", Everything: true}}, store.Deed{Act: store.Added, How: "test", Basis: "express"})
+	p.must(err)
+	p.must(p.Store.Stop(t.Context(), "ada", "until the event is over"))
+	stop := p.running()
+	p.until("it works", p.woken.Load)
+	ids := map[announce.Kind]announce.ID{}
+	for _, k := range announce.Kinds() {
+		ids[k] = p.submit("Une annonce: "+string(k)+".", start.Add(time.Hour).Format(time.RFC3339), func(d *announce.Draft) {
+			d.Kind, d.Event = k, &announce.DraftEvent{StartsAt: start.Add(2 * time.Hour).Format(time.RFC3339), EndsAt: start.Add(3 * time.Hour).Format(time.RFC3339)}
+		})
+	}
+	p.later(3 * time.Hour)
+	p.must(p.Service.Resume(t.Context(), "ada", ""))
+	for k, id := range ids {
+		want, n := NeedsAttention, 0
+		if k == announce.KindNews || k == announce.KindRecap {
+			want, n = Published, 1
+		}
+		p.until(string(k)+" is done with", func() bool {
+			c, err := p.Store.Counts(t.Context(), id, "email")
+			return err == nil && c.Done && c.By[announce.Published]+c.By[announce.SkippedState] == 1 && p.state(id) == want
+		})
+		title := "annonce: " + string(k) + "."
+		if got, letters := len(p.wall.texts(title)), len(mail.texts(title)); got != n || letters != n {
+			t.Errorf("%s is %d times out, in %d letters; want %d", k, got, letters, n)
+		}
+	}
+	stop()
+}

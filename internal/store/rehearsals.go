@@ -29,7 +29,7 @@ const rehearsed = `r.rev = a.rev AND r.at >= a.publish_at - ? AND (r.findings <>
 // their present revision since then.
 func (db *DB) ToRehearse(ctx context.Context, lead time.Duration) (ids []announce.ID, err error) {
 	now := db.Now()
-	err = db.read().each(ctx, `SELECT a.id FROM announcements a WHERE a.publish_at > ? AND a.publish_at <= ? AND a.listed = 1 AND a.retracted = 0 AND a.held_at = 0
+	err = db.read().each(ctx, `SELECT a.id FROM announcements a WHERE a.publish_at > ? AND a.publish_at <= ? AND a.listed = 1 AND a.retracted = 0 AND a.closed = 0 AND a.held_at = 0
 		AND NOT EXISTS (SELECT 1 FROM rehearsals r WHERE r.announcement = a.id AND `+rehearsed+`) ORDER BY a.publish_at, a.id`,
 		[]any{us(now), us(now.Add(lead)), lead.Microseconds(), us(now.Add(-rehearsing))}, func(scan func(...any) error) error {
 			var id announce.ID

@@ -22,7 +22,7 @@ func publishAt(a announce.Announcement) int64 {
 }
 
 // unbegun holds of an announcement a that is to be published and of which nothing began.
-const unbegun = `a.retracted = 0
+const unbegun = `a.retracted = 0 AND a.closed = 0
 	AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.announcement = a.id AND (d.shown > 0 OR d.calling <> ''))
 	AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.announcement = a.id AND p.started = 1)
 	AND (EXISTS (SELECT 1 FROM deliveries d WHERE d.announcement = a.id AND d.todo = 'publish')
