@@ -16,7 +16,14 @@ import (
 // perform makes the one call of a claim, or settles a lost one, and says what follows.
 func (s *Service) perform(calls context.Context, a account, c store.Claim, h *horizon) verdict {
 	if c.Verb == announce.Publish {
-		if why := s.late(calls, c.Delivery, h); why != "" {
+		why, err := s.late(calls, c.Delivery, h)
+		if err != nil {
+			d := ended(c.Delivery)
+			d.Attempts--
+			d.Next, d.Fault = s.Store.Now().Add(backoff(1)), unread
+			return verdict{Delivery: d}
+		}
+		if why != "" {
 			d := ended(c.Delivery)
 			d.Attempts--
 			d.Rest, d.Fault = announce.Skipped, why
@@ -53,7 +60,10 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 		// where objects are stable, or where nobody can look: it is then known to be there, and taken away.
 		why := ""
 		if c.Delivery.Calling == announce.Publish {
-			why = s.late(calls, c.Delivery, h)
+			var err error
+			if why, err = s.late(calls, c.Delivery, h); err != nil {
+				return s.unsettled(c.Delivery)
+			}
 			if why == "" && !c.Delivery.Wanted && a.Idempotent != announce.Forever && a.Find {
 				why = "it was retracted"
 			}
@@ -71,7 +81,11 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 		return s.look(calls, a, c)
 	case again:
 		d := onceMore(c.Delivery, now)
-		if why := s.late(calls, d, h); why != "" {
+		why, err := s.late(calls, d, h)
+		if err != nil {
+			return s.unsettled(c.Delivery)
+		}
+		if why != "" {
 			d = c.Delivery
 			d.Rest, d.Fault = announce.Person, "the answer to the call was lost, and now "+why
 		}
@@ -91,12 +105,23 @@ type horizon struct {
 	expires, over time.Time
 }
 
-// late tells why a delivery's announcement is not published any more, or "".
-func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) string {
+const unread = "it could not be read whether it is too late; it is tried again"
+
+// unsettled lets a lost call wait: it is settled when it can be read whether it is too late. Its fault stays, which tells a
+// lost answer from a death of this program.
+func (s *Service) unsettled(d announce.Delivery) verdict {
+	d.Next = s.Store.Now().Add(s.SettleGap)
+	return verdict{Delivery: d}
+}
+
+// late tells why a delivery's announcement is not published any more, or "". When that cannot be read, nothing may be
+// published.
+func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) (string, error) {
 	if h.rev != d.Rev {
 		a, _, err := s.Store.Announcement(ctx, d.Announcement)
 		if err != nil {
-			return "" // it was readable when it was claimed; the call is not held up
+			s.Log.Warn("an announcement could not be read", "announcement", d.Announcement, "err", err)
+			return "", err
 		}
 		*h = horizon{rev: a.Rev, expires: a.Expires.Instant}
 		if a.Event != nil && !a.Kind.AboutPast() {
@@ -106,11 +131,11 @@ func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) str
 	now := s.Store.Now()
 	switch {
 	case !h.expires.IsZero() && !h.expires.After(now):
-		return "it expired before it could be published"
+		return "it expired before it could be published", nil
 	case !h.over.IsZero() && !h.over.After(now):
-		return "the event was over before it could be published"
+		return "the event was over before it could be published", nil
 	}
-	return ""
+	return "", nil
 }
 
 // afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one.

@@ -390,3 +390,29 @@ func TestNeverAfterTheEvent(t *testing.T) {
 	}
 	stop()
 }
+
+// When it cannot be read whether the event is over, nothing is announced: it is tried again.
+func TestUnreadableEventWaits(t *testing.T) {
+	start := utc("2027-01-20T12:00:00Z")
+	p := newPlace(t, start)
+	id := p.submit("Rencontre", "", func(d *announce.Draft) {
+		d.Kind, d.Event = announce.KindEvent, &announce.DraftEvent{StartsAt: start.Add(time.Hour).Format(time.RFC3339)}
+	})
+	c, ok, err := p.Store.Claim(t.Context(), "wall", id, store.ClaimOptions{Owner: "w", Lease: time.Minute})
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	blind, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := p.perform(blind, p.accounts["wall"], c, &horizon{}).Delivery
+	if n := len(p.wall.texts("")); n > 0 || d.Calling != announce.Nothing || d.Attempts != 0 || !d.Next.After(start) {
+		t.Errorf("%d posts, %+v", n, d)
+	}
+	for repeats, claim := 0, c; repeats < 2; repeats++ { // a lost call waits as well, whatever settles it
+		claim.Verb, claim.Delivery.Repeats = announce.Settle, repeats
+		d := p.perform(blind, p.accounts["wall"], claim, &horizon{}).Delivery
+		if n := len(p.wall.texts("")); n > 0 || d.Calling != announce.Publish || !d.Next.After(start) || d.Rest != announce.Moving {
+			t.Errorf("%d posts, %+v", n, d)
+		}
+	}
+}
