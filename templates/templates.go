@@ -73,7 +73,7 @@ func (s *Set) Render(r Request) ([]announce.Message, error) {
 	}
 	language, _ := a.Pick(want)
 	m := announce.Message{
-		Announcement: a.ID, Rev: a.Rev, Kind: a.Kind, Language: language, Link: mainLink(a), Images: pictures(a, language, r.Limits),
+		Announcement: a.ID, Of: a.Of, Rev: a.Rev, Kind: a.Kind, Language: language, Link: mainLink(a), Images: pictures(a, language, r.Limits),
 		Event: a.Event, Topics: a.Topics, Created: a.Created, Updated: a.Updated,
 	}
 	languages := r.languages(language)

@@ -82,6 +82,9 @@ func (s *session) accepted(a web.Accepted, replayed, asleep bool) {
 		return
 	}
 	fmt.Fprintf(s.out, "See how it goes: crieur status %s\n", a.ID)
+	if a.FollowUp != "" {
+		fmt.Fprintf(s.out, "What cannot be changed is told by: crieur status %s\n", a.FollowUp)
+	}
 }
 
 // previews prints every preview with its counter. It fails when one does not fit.
@@ -308,43 +311,6 @@ func (s *session) status(st broadcast.Status) error {
 		}
 	}
 	return nil
-}
-
-type amendCmd struct {
-	ID   announce.ID `arg:"" help:"Announcement to change."`
-	File string      `arg:"" help:"The whole announcement as it should be now; - reads standard input."`
-	Rev  int         `help:"Revision that your change is based on. Default: the current one."`
-}
-
-func (amendCmd) Help() string {
-	return "Posts are edited where the channel can; elsewhere the status says what a person can do.\n\nExample:\n  crieur amend 01kx... meetup.md"
-}
-
-func (c amendCmd) Run(ctx context.Context, s *session) error {
-	d, err := s.readDraft(c.File)
-	if err != nil {
-		return err
-	}
-	return s.with(ctx, func(r *reached) error {
-		rev, err := c.rev(ctx, r)
-		if err != nil {
-			return err
-		}
-		a, err := r.Amend(ctx, c.ID, rev, d)
-		if err != nil {
-			return err
-		}
-		s.accepted(a, false, r.asleep)
-		return nil
-	})
-}
-
-func (c amendCmd) rev(ctx context.Context, r *reached) (int, error) {
-	if c.Rev > 0 {
-		return c.Rev, nil
-	}
-	st, err := r.Status(ctx, c.ID)
-	return st.Rev, err
 }
 
 type retractCmd struct {

@@ -139,11 +139,12 @@ func TestAmendAndRetractEverywhere(t *testing.T) {
 	if len(live) != 1 || live[0].Edited != 1 || !strings.Contains(live[0].HTML, "Pacini Alma") {
 		t.Errorf("slack: %+v", live)
 	}
-	if r := d.find(t, st, "twitter"); !r.Person || r.Fault == "" {
-		t.Errorf("nobody is told that X cannot be edited: %+v", r)
+	posts := d.world.Platform("twitter").Posts()
+	if r := d.find(t, st, "twitter"); r.Rev != 2 || len(posts) != 2 || !posts[0].Deleted || posts[1].Deleted || !strings.Contains(posts[1].Text, "Pacini Alma") {
+		t.Errorf("X, which cannot be edited, was not published anew: %+v %+v", r, posts)
 	}
-	if st.State != broadcast.NeedsAttention {
-		t.Errorf("state %s", st.State)
+	if st.State != broadcast.Published || len(st.Followers) != 1 || st.Followers[0].Kind != announce.KindChange {
+		t.Errorf("state %s, followed by %+v", st.State, st.Followers)
 	}
 	if _, body := d.raw(t, "GET", "/feeds/fr/atom.xml", ""); !strings.Contains(body, "Pacini Alma") {
 		t.Error("the feed has the old place")

@@ -47,7 +47,9 @@ type commands struct {
 	Announce    announceCmd    `cmd:"" help:"Announce what a file says, on every channel."`
 	Status      statusCmd      `cmd:"" help:"Tell how announcements stand."`
 	Amend       amendCmd       `cmd:"" help:"Change an announcement everywhere."`
-	Retract     retractCmd     `cmd:"" help:"Take an announcement back everywhere."`
+	Cancel      cancelCmd      `cmd:"" help:"Call an announced event off, and say so everywhere."`
+	Postpone    postponeCmd    `cmd:"" help:"Put an announced event off, and say so everywhere."`
+	Retract     retractCmd     `cmd:"" help:"Take an announcement back everywhere, without a word."`
 	Rehearse    rehearseCmd    `cmd:"" help:"Look whether a scheduled announcement will leave well; nothing is published."`
 	Release     releaseCmd     `cmd:"" help:"Publish now what is held because its time came while no server ran."`
 	Settle      settleCmd      `cmd:"" help:"Say what you saw of a delivery that waits for a person."`

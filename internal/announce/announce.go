@@ -126,17 +126,19 @@ func (m IfMissed) Known() bool { return m == MissedHold || m == MissedFire || m 
 
 // Event is something to attend. End is zero when the author gave none.
 type Event struct {
-	Start     When      `json:"starts_at"`
-	End       When      `json:"ends_at,omitzero"`
-	Zone      string    `json:"time_zone"`
-	Venue     *Venue    `json:"venue,omitempty"`
-	OnlineURL string    `json:"online_url,omitempty"`
-	SignUpURL string    `json:"sign_up_url,omitempty"`
-	Talks     []Talk    `json:"talks,omitempty"`
-	Partners  []Partner `json:"partners,omitempty"`
-	Sequence  int       `json:"sequence"` // RFC 5545 section 3.8.7.4: one more with each revision
-	Cancelled bool      `json:"cancelled,omitempty"`
-	Of        ID        `json:"of,omitempty"` // the announcement that made it known, where this one only tells of it again: in calendars they are one
+	Start     When                `json:"starts_at"`
+	End       When                `json:"ends_at,omitzero"`
+	Zone      string              `json:"time_zone"`
+	Venue     *Venue              `json:"venue,omitempty"`
+	OnlineURL string              `json:"online_url,omitempty"`
+	SignUpURL string              `json:"sign_up_url,omitempty"`
+	Talks     []Talk              `json:"talks,omitempty"`
+	Partners  []Partner           `json:"partners,omitempty"`
+	Sequence  int                 `json:"sequence"` // RFC 5545 section 3.8.7.4: one more with each revision
+	Cancelled bool                `json:"cancelled,omitempty"`
+	Postponed bool                `json:"postponed,omitempty"` // with Cancelled: a new date is to come
+	Why       map[Language]string `json:"why,omitempty"`       // it is cancelled or postponed, in plain words
+	Of        ID                  `json:"of,omitempty"`        // the announcement that made it known, where this one only tells of it again: in calendars they are one
 }
 
 // Over is the moment from which announcing the event makes no sense: its end, or three hours after its start when no end is known.
@@ -145,6 +147,19 @@ func (e *Event) Over() time.Time {
 		return e.End.Instant
 	}
 	return e.Start.Instant.Add(DefaultLength)
+}
+
+// Reason is why the event is cancelled or postponed, for a reader of l: in that language, else in the first one by name.
+func (e *Event) Reason(l Language) string {
+	for _, c := range []Language{l, l.Base()} {
+		if s := e.Why[c]; s != "" {
+			return s
+		}
+	}
+	if all := sortedKeys(e.Why); len(all) > 0 {
+		return e.Why[all[0]]
+	}
+	return ""
 }
 
 // DefaultLength is how long an event lasts when its author gave no end.

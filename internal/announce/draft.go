@@ -27,15 +27,17 @@ type Draft struct {
 
 // DraftEvent is an Event as its author writes it.
 type DraftEvent struct {
-	StartsAt  string    `json:"starts_at" doc:"A wall time (2027-03-14T18:30) or RFC 3339 with offset."`
-	EndsAt    string    `json:"ends_at,omitempty" doc:"As starts_at."`
-	TimeZone  string    `json:"time_zone,omitempty" doc:"IANA zone of the event. Default: the announcement's."`
-	Venue     *Venue    `json:"venue,omitempty"`
-	OnlineURL string    `json:"online_url,omitempty"`
-	SignUpURL string    `json:"sign_up_url,omitempty"`
-	Talks     []Talk    `json:"talks,omitempty"`
-	Partners  []Partner `json:"partners,omitempty"`
-	Cancelled bool      `json:"cancelled,omitempty"`
+	StartsAt  string              `json:"starts_at" doc:"A wall time (2027-03-14T18:30) or RFC 3339 with offset."`
+	EndsAt    string              `json:"ends_at,omitempty" doc:"As starts_at."`
+	TimeZone  string              `json:"time_zone,omitempty" doc:"IANA zone of the event. Default: the announcement's."`
+	Venue     *Venue              `json:"venue,omitempty"`
+	OnlineURL string              `json:"online_url,omitempty"`
+	SignUpURL string              `json:"sign_up_url,omitempty"`
+	Talks     []Talk              `json:"talks,omitempty"`
+	Partners  []Partner           `json:"partners,omitempty"`
+	Cancelled bool                `json:"cancelled,omitempty" doc:"It does not take place: nothing that is not out is published any more, and what is out says so."`
+	Postponed bool                `json:"postponed,omitempty" doc:"It is cancelled until a new date is known."`
+	Why       map[Language]string `json:"why,omitempty" doc:"Why it is cancelled or postponed, in plain words, by language."`
 }
 
 // Rules are what a draft is read with.
@@ -126,7 +128,7 @@ func (a Announcement) Draft() Draft {
 	if e := a.Event; e != nil {
 		d.Event = &DraftEvent{
 			StartsAt: e.Start.String(), EndsAt: e.End.String(), TimeZone: e.Zone, Venue: e.Venue, OnlineURL: e.OnlineURL,
-			SignUpURL: e.SignUpURL, Talks: e.Talks, Partners: e.Partners, Cancelled: e.Cancelled,
+			SignUpURL: e.SignUpURL, Talks: e.Talks, Partners: e.Partners, Cancelled: e.Cancelled && !e.Postponed, Postponed: e.Postponed, Why: e.Why,
 		}
 	}
 	return d
@@ -145,7 +147,7 @@ func (f *Faults) when(field, s, zone string) When {
 }
 
 func (f *Faults) event(d DraftEvent, zone string) *Event {
-	e := &Event{Zone: d.TimeZone, Venue: d.Venue, OnlineURL: d.OnlineURL, SignUpURL: d.SignUpURL, Talks: d.Talks, Partners: d.Partners, Cancelled: d.Cancelled}
+	e := &Event{Zone: d.TimeZone, Venue: d.Venue, OnlineURL: d.OnlineURL, SignUpURL: d.SignUpURL, Talks: d.Talks, Partners: d.Partners, Cancelled: d.Cancelled || d.Postponed, Postponed: d.Postponed, Why: d.Why}
 	if e.Zone == "" {
 		e.Zone = zone
 	}

@@ -12,6 +12,7 @@ import (
 type Message struct {
 	Key          string    `json:"key"` // the delivery's ID; equal on every repeat
 	Announcement ID        `json:"announcement"`
+	Of           ID        `json:"of,omitempty"` // the announcement that this one follows
 	Rev          int       `json:"rev"`
 	Kind         Kind      `json:"kind"`
 	Language     Language  `json:"language"`
@@ -122,6 +123,8 @@ type Limits struct {
 
 	Idempotent  time.Duration // how long after the first call the same key is safe to repeat; 0: never; Forever: a stable object ID
 	Again       int           // how often a lost call may be repeated although nobody can look: receivers drop the copy by its key
+	EditWithin  time.Duration // how long after it was published a post can be edited; 0: for ever. Needs Amender
+	Edits       int           // how often a post can be edited; 0: as often as one likes
 	FreshAmends bool          // an amend makes a new object, so a lost amend is as grave as a lost publish
 
 	Pace       time.Duration // least time between two calls; 0: none

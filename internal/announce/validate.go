@@ -135,6 +135,13 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 			f.add("publish_at", "is after the event")
 		}
 	}
+	for _, l := range sortedKeys(e.Why) {
+		path := "event.why." + string(l)
+		if !languageTag.MatchString(string(l)) {
+			f.add(path, "is not a language tag: write fr, fr-CA or en")
+		}
+		f.line(path, e.Why[l], maxSummary)
+	}
 	if v := e.Venue; v != nil {
 		if blank(v.Name) {
 			f.add("event.venue.name", "is required")

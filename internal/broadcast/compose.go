@@ -24,6 +24,7 @@ type composed struct {
 	payloads   []store.Payload
 	deliveries []announce.Delivery // broadcast accounts
 	personal   []string            // personal accounts
+	counted    []store.Counted     // addresses in mails that are counted
 }
 
 // targets are the accounts that the announcement goes to, in the order of the configuration.

@@ -21,13 +21,14 @@ const (
 	Published      State = "published"
 	NeedsAttention State = "needs_attention"
 	Retracted      State = "retracted"
+	Cancelled      State = "cancelled" // its event is called off, and everything says so that can
 )
 
 // Status is an announcement with everything that is known of its deliveries.
 type Status struct {
 	ID           announce.ID              `json:"id"`
 	Rev          int                      `json:"rev"`
-	State        State                    `json:"state" enum:"scheduled,held,publishing,published,needs_attention,retracted"`
+	State        State                    `json:"state" enum:"scheduled,held,publishing,published,needs_attention,retracted,cancelled"`
 	Title        string                   `json:"title"`
 	Announcement announce.Draft           `json:"announcement" doc:"As it was accepted; can be changed and sent back with PUT."`
 	Times        map[string]announce.When `json:"times" doc:"Every time of the announcement as wall time, zone and instant."`
@@ -38,6 +39,8 @@ type Status struct {
 	HeldAt       *time.Time               `json:"held_at,omitempty" doc:"Its time came while no server ran. Since then it waits for a person: release it, amend it or take it back."`
 	Counts       *Counts                  `json:"counts,omitempty" doc:"How often mails were opened and links followed, by everybody together; absent: it is not counted."`
 	Rehearsal    *Rehearsal               `json:"rehearsal,omitempty" doc:"What was found when it was last rehearsed; see rev."`
+	Of           announce.ID              `json:"of,omitempty" doc:"The announcement that this one follows: it tells of a change of it, or reminds of it."`
+	Followers    []Follower               `json:"followed_by,omitempty" doc:"What follows this announcement."`
 	Stopped      bool                     `json:"stopped,omitempty" doc:"All publishing is stopped: what waits goes on after a resume."`
 }
 
@@ -79,10 +82,24 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 		return Status{}, err
 	}
 	st, err := s.describe(ctx, a, retracted, h)
+	if err != nil {
+		return Status{}, err
+	}
+	following, err := s.Store.Following(ctx, id)
+	for _, f := range following {
+		st.Followers = append(st.Followers, Follower{f.ID, f.Kind, f.Retracted})
+	}
 	if err == nil {
 		st.Counts, err = s.counts(ctx, id)
 	}
 	return st, err
+}
+
+// Follower is an announcement that follows another.
+type Follower struct {
+	ID        announce.ID   `json:"id"`
+	Kind      announce.Kind `json:"kind"`
+	Retracted bool          `json:"retracted,omitempty" doc:"Nothing of it is out, or is to be."`
 }
 
 // heldBack is what keeps deliveries from being called.
@@ -124,7 +141,7 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		a.Link = "" // whoever has it can settle the task
 	}
 	st := Status{
-		ID: a.ID, Rev: a.Rev, Title: text.Title, Announcement: s.shared(a).Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
+		ID: a.ID, Rev: a.Rev, Of: a.Of, Title: text.Title, Announcement: s.shared(a).Draft(), Times: times(a), CreatedAt: a.Created, UpdatedAt: a.Updated,
 		Deliveries: make([]Row, 0, len(rows)), People: people, Rehearsal: schedule.Rehearsal, Stopped: h.all,
 	}
 	slices.SortStableFunc(rows, func(a, b announce.Delivery) int {
@@ -149,14 +166,13 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 	for i, p := range people {
 		sum.people(p)
 		able := s.accounts[p.Channel].ability
-		switch n := p.Counts[announce.Published]; {
-		case n > 0 && retracted && !able.Retract:
+		if n := p.Counts[announce.Published]; n > 0 && retracted && !able.Retract {
 			people[i].Note = fmt.Sprintf("%d people have it: %s", n, s.cannotRetract(p.Channel))
-		case n > 0 && a.Rev > 1 && !retracted && !able.Amend:
-			people[i].Note = fmt.Sprintf("some of these %d people may have an earlier form of it: %s", n, s.cannotAmend(p.Channel))
 		}
 	}
-	st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now())
+	if st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now()); st.State == Published && called(a) {
+		st.State = Cancelled
+	}
 	if !schedule.Held.IsZero() {
 		st.State, st.HeldAt = Held, &schedule.Held
 		for i := range st.Deliveries {
@@ -295,7 +311,7 @@ type Summary struct {
 	Rev       int                    `json:"rev"`
 	Kind      announce.Kind          `json:"kind"`
 	Title     string                 `json:"title"`
-	State     State                  `json:"state" enum:"scheduled,held,publishing,published,needs_attention,retracted"`
+	State     State                  `json:"state" enum:"scheduled,held,publishing,published,needs_attention,retracted,cancelled"`
 	Counts    map[announce.State]int `json:"counts" doc:"Deliveries by state, people included."`
 	CreatedAt time.Time              `json:"created_at"`
 }

@@ -14,8 +14,9 @@ import (
 
 // Accepted is the answer to a submission or an amendment.
 type Accepted struct {
-	ID  announce.ID `json:"id"`
-	Rev int         `json:"rev"`
+	ID       announce.ID `json:"id"`
+	Rev      int         `json:"rev"`
+	FollowUp announce.ID `json:"follow_up,omitempty"` // the announcement that tells the change where what is out stays
 }
 
 // Submit accepts a draft: when it returns without an error, the announcement, its frozen messages and its deliveries
@@ -57,9 +58,9 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	for i := range c.deliveries {
 		c.deliveries[i].First, c.deliveries[i].Next = at, at
 	}
-	accepted := Accepted{a.ID, a.Rev}
-	counted := s.count(&c, a.ID)
-	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Counted: counted, Actor: actor, Key: key}
+	accepted := Accepted{ID: a.ID, Rev: a.Rev}
+	c.counted = s.count(&c, a.ID)
+	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Counted: c.counted, Actor: actor, Key: key}
 	for _, p := range c.personal {
 		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 	}
@@ -125,74 +126,6 @@ func (s *Service) enqueue(ctx context.Context, c composed, id announce.ID) {
 	if err := s.Queue.Enqueue(ctx, jobs...); err != nil {
 		s.Log.Warn("the queue took no nudge; the sweeper will repeat it", "announcement", id, "err", err)
 	}
-}
-
-// Amend replaces the announcement by a draft if its revision is still expected. Posts that are out are edited where the
-// channel can; elsewhere their row says what a person can do.
-func (s *Service) Amend(ctx context.Context, id announce.ID, expected int, d announce.Draft, actor string) (Accepted, error) {
-	return s.amend(ctx, id, expected, d, actor, "")
-}
-
-// amend is Amend with a reason for the audit log.
-func (s *Service) amend(ctx context.Context, id announce.ID, expected int, d announce.Draft, actor, why string) (Accepted, error) {
-	old, retracted, err := s.Store.Announcement(ctx, id)
-	if err != nil {
-		return Accepted{}, err
-	}
-	if retracted {
-		return Accepted{}, store.ErrRetracted
-	}
-	now := s.Store.Now()
-	rules, err := s.rules(ctx, now)
-	if err != nil {
-		return Accepted{}, err
-	}
-	a, err := d.Announcement(rules)
-	if err != nil {
-		return Accepted{}, err
-	}
-	a.ID, a.Rev, a.Created, a.Updated, a.Of, a.OfRev = id, expected+1, old.Created, now, old.Of, old.OfRev
-	if a.Event != nil {
-		a.Event.Sequence = a.Rev - 1
-	}
-	if err := s.take(ctx, &a, old.Images); err != nil {
-		return Accepted{}, err
-	}
-	c, err := s.compose(ctx, a)
-	if err != nil {
-		return Accepted{}, err
-	}
-	rows, err := s.Store.Deliveries(ctx, id)
-	if err != nil {
-		return Accepted{}, err
-	}
-	at := due(a, now)
-	for i := range c.deliveries {
-		d := &c.deliveries[i]
-		d.First, d.Next = at, at
-		if out(rows, *d) {
-			d.Next = now
-			if !s.accounts[d.Account].ability.Amend {
-				d.Rest, d.Fault = announce.Cannot, s.cannotAmend(d.Account)
-			}
-		}
-	}
-	counted := s.count(&c, a.ID)
-	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Counted: counted, Actor: actor, Why: why}
-	if sub.Cannot, err = s.cannot(ctx, id); err != nil {
-		return Accepted{}, err
-	}
-	for _, p := range c.personal {
-		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
-	}
-	if err := s.Store.Revise(ctx, expected, sub); err != nil {
-		return Accepted{}, err
-	}
-	s.Log.Info("amended", "announcement", id, "rev", a.Rev, "actor", actor)
-	s.tellTasks(ctx, id)
-	s.enqueue(ctx, c, id)
-	s.nudge()
-	return Accepted{id, a.Rev}, nil
 }
 
 // out reports whether a row for the same place is out already, or may be.
@@ -286,9 +219,6 @@ func switchedOff(account string) string {
 }
 
 func (s *Service) cannotAmend(account string) string {
-	if s.accounts[account].Personal {
-		return "a message that reached people cannot be changed; announce a change instead (kind: change)"
-	}
 	return "posts on " + account + " cannot be edited by Crieur; edit it there by hand, then settle this delivery as done"
 }
 

@@ -30,8 +30,9 @@ type Change struct {
 	// Follow tells what changed where a post or letter of an earlier revision can be seen and stays as it is: it is Of the
 	// announcement, its plans have Before. Only what of it has somebody to tell is stored. nil: nothing is told.
 	Follow   *Submission
-	Close    bool   // nothing that is not out is published any more, of the announcement and of whatever follows it
-	Standing string // what the change rests on, as Standing gave it; empty: nothing
+	Close    bool        // nothing that is not out is published any more, of the announcement and of whatever follows it
+	Standing string      // what the change rests on, as Standing gave it; empty: nothing
+	Plan     announce.ID // the Planned that it carries out; empty: none
 }
 
 // Revise is Change without anything beside.
@@ -72,9 +73,11 @@ func (db *DB) Change(ctx context.Context, expected int, s Submission, c Change) 
 			return err
 		}
 		if followed = f != nil; followed || c.Close {
-			return t.follow(ctx, s, f, c.Close)
+			if err := t.follow(ctx, s, f, c.Close); err != nil {
+				return err
+			}
 		}
-		return nil
+		return t.carriedOut(ctx, c.Plan, s.Announcement.Rev, f)
 	})
 	return followed && err == nil, err
 }

@@ -154,12 +154,14 @@ func (db *DB) Forget(ctx context.Context, k Key) error {
 	})
 }
 
-// Prune deletes idempotency keys that have expired, what is known of people who never confirmed, and, where Options.Keep
+// Prune deletes idempotency keys and planned changes that have expired, what is known of people who never confirmed, and, where Options.Keep
 // says so, to whom old letters went.
 func (db *DB) Prune(ctx context.Context) error {
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.exec(ctx, `DELETE FROM idempotency WHERE expires <= ?`, us(t.now)); err != nil {
-			return err
+		for _, table := range []string{"idempotency", "changes"} {
+			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE expires <= ?`, us(t.now)); err != nil {
+				return err
+			}
 		}
 		return t.forget(ctx)
 	})

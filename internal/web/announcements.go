@@ -21,6 +21,7 @@ type Accepted struct {
 	ID        announce.ID `json:"id"`
 	Rev       int         `json:"rev"`
 	StatusURL string      `json:"status_url" doc:"Where to read how it goes."`
+	FollowUp  announce.ID `json:"follow_up,omitempty" doc:"The announcement that tells what changed where what is out cannot be changed."`
 }
 
 type acceptedOutput struct {
@@ -107,25 +108,6 @@ func (s *server) announcements() {
 			}{etag(st.Rev), st}, nil
 		})
 
-	amend := op("PUT", "/v1/announcements/{id}", "amend", ScopeAnnounce, "Change an announcement everywhere", 400, 404, 409, 412, 413, 422, 428, 507)
-	amend.DefaultStatus = http.StatusAccepted
-	amend.Description = "Posts are edited in place where the channel can; elsewhere the delivery says what a person can do."
-	huma.Register(s.api, amend, func(ctx context.Context, in *struct {
-		ByID
-		Match
-		Body announce.Draft
-	}) (*acceptedOutput, error) {
-		rev, err := in.rev()
-		if err != nil {
-			return nil, err
-		}
-		a, err := s.Service.Amend(ctx, in.ID, rev, in.Body, actorOf(ctx).Name)
-		if err != nil {
-			return nil, s.fail(err)
-		}
-		return s.accepted(a, false), nil
-	})
-
 	retract := op("DELETE", "/v1/announcements/{id}", "retract", ScopeAnnounce, "Take an announcement back everywhere", 400, 404, 412, 428)
 	retract.DefaultStatus = http.StatusAccepted
 	huma.Register(s.api, retract, func(ctx context.Context, in *struct {
@@ -141,6 +123,8 @@ func (s *server) announcements() {
 		}
 		return s.accepted(broadcast.Accepted{ID: in.ID, Rev: rev}, false), nil
 	})
+
+	s.changes()
 
 	huma.Register(s.api, op("POST", "/v1/announcements/{id}/deliveries/{delivery}/settle", "settle", ScopeAnnounce, "Say what you saw of a delivery", 404, 409, 422), s.settle)
 
@@ -182,7 +166,7 @@ func (s *server) submit(ctx context.Context, in *struct {
 }
 
 func (s *server) accepted(a broadcast.Accepted, replayed bool) *acceptedOutput {
-	out := &acceptedOutput{ETag: etag(a.Rev), Body: Accepted{a.ID, a.Rev, s.Site.URL + "/v1/announcements/" + string(a.ID)}}
+	out := &acceptedOutput{ETag: etag(a.Rev), Body: Accepted{a.ID, a.Rev, s.Site.URL + "/v1/announcements/" + string(a.ID), a.FollowUp}}
 	if replayed {
 		out.Replayed = "true"
 	}

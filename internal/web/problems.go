@@ -29,6 +29,8 @@ func answer(err error) huma.StatusError {
 		return huma.Error412PreconditionFailed(fmt.Sprintf("the announcement is at revision %d by now; read it again, then repeat the change", stale.Current))
 	case errors.Is(err, broadcast.ErrRunning):
 		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, store.ErrMoved):
+		return huma.Error409Conflict("what this plan rests on has changed since it was made: plan the change again")
 	case errors.Is(err, store.ErrRetracted):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, store.ErrNamed):

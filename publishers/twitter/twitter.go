@@ -42,6 +42,12 @@ const (
 	costAlt   = 5_000
 )
 
+// What X says of editing (docs.x.com, edit posts): 5 times within 30 minutes. Elsewhere it says an hour; the shorter holds.
+const (
+	editWithin = 30 * time.Minute
+	mostEdits  = 5
+)
+
 const (
 	mostImages = 4
 	mostAlt    = 1000
@@ -111,7 +117,7 @@ func (c *channel) Name() string { return "twitter" }
 func (c *channel) Limits() announce.Limits {
 	return announce.Limits{
 		Text: mostWeight, Short: true, Measure: func(s string) int { return measure(c.shown(s)) }, Links: c.links,
-		Images: mostImages, Alt: mostAlt, Card: true, FreshAmends: c.premium, Budget: c.budget,
+		Images: mostImages, Alt: mostAlt, Card: true, FreshAmends: c.premium, EditWithin: editWithin, Edits: mostEdits, Budget: c.budget,
 		Picture: announce.PictureLimits{Bytes: mostBytes, Types: []string{"image/jpeg", "image/png", "image/gif", "image/webp"}},
 	}
 }

@@ -260,6 +260,20 @@ CREATE INDEX deliveries_account_due ON deliveries (account, due) WHERE due IS NO
 CREATE INDEX deliveries_tasks ON deliveries (announcement) WHERE rest IN ('failed', 'person', 'cannot');
 CREATE INDEX deliveries_posts ON deliveries (account, receipt_id) WHERE receipt_id <> '';
 
+-- A change that was thought through and shown, and may be made for a while.
+CREATE TABLE changes (
+	id           TEXT PRIMARY KEY NOT NULL,
+	announcement TEXT   NOT NULL REFERENCES announcements (id),
+	rev          BIGINT NOT NULL, -- of which it is a change
+	draft        TEXT   NOT NULL, -- JSON, as its author sent it
+	standing     TEXT   NOT NULL, -- how the announcement stood
+	steps        TEXT   NOT NULL, -- what was shown
+	expires      BIGINT NOT NULL,
+	made         BIGINT NOT NULL DEFAULT 0, -- the revision that it made; 0: none yet
+	follow_up    TEXT   NOT NULL DEFAULT ''
+);
+CREATE INDEX changes_expires ON changes (expires);
+
 -- What posts cost, in micro-dollars, by account and calendar month (UTC).
 CREATE TABLE spending (
 	account TEXT NOT NULL,

@@ -1,0 +1,257 @@
+package broadcast
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// Step is what an amendment does on one account, in one language.
+type Step struct {
+	Channel    string            `json:"channel"`
+	Language   announce.Language `json:"language,omitempty"`
+	Step       Way               `json:"step" enum:"edit,reply,repost,follow-up,task,publish,remove,none" doc:"edit: the post is edited in place. reply: it stays, and a correction answers it. repost: it is deleted, and published anew. follow-up: what is out stays, and another message tells what changed. task: a person does it. publish: nothing is out there, and the new version is published. remove: the account is left out, and what is out there is taken away."`
+	People     *int              `json:"people,omitempty" doc:"On a personal channel: how many were told of an earlier version, or are being told, and hear of the change."`
+	Difference string            `json:"difference,omitempty" doc:"Between what is out and the new version, line by line: - goes, + comes."`
+	Text       string            `json:"text,omitempty" doc:"What the correction, or the message that follows, says."`
+	Deadline   *time.Time        `json:"deadline,omitempty" doc:"Until when the platform lets the post be edited."`
+	Cost       int64             `json:"cost_microdollars,omitempty" doc:"What it costs, in millionths of a US dollar."`
+	Why        string            `json:"why,omitempty"`
+}
+
+// Planned is an amendment as it would be made.
+type Planned struct {
+	ID        announce.ID `json:"id"`
+	Rev       int         `json:"rev" doc:"The revision that it is a change of."`
+	PlanID    announce.ID `json:"plan_id"`
+	ExpiresAt time.Time   `json:"expires_at" doc:"It can be run until then."`
+	Steps     []Step      `json:"steps"`
+}
+
+// planTTL is how long a plan can be run.
+const planTTL = 24 * time.Hour
+
+// Plan tells what an amendment would do, step by step, changes nothing, and keeps the draft for a day so that RunPlan makes
+// just that.
+func (s *Service) Plan(ctx context.Context, id announce.ID, expected int, d announce.Draft) (Planned, error) {
+	standing, err := s.Store.Standing(ctx, id)
+	if err != nil {
+		return Planned{}, err
+	}
+	old, a, err := s.revised(ctx, id, expected, d)
+	if err != nil {
+		return Planned{}, err
+	}
+	c, err := s.think(ctx, old, a)
+	if err != nil {
+		return Planned{}, err
+	}
+	p := Planned{ID: id, Rev: expected, PlanID: announce.NewID(a.Updated), ExpiresAt: a.Updated.Add(planTTL)}
+	if p.Steps, err = s.steps(ctx, &c); err != nil {
+		return Planned{}, err
+	}
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return Planned{}, err
+	}
+	return p, s.Store.Keep(ctx, store.Planned{ID: p.PlanID, Announcement: id, Rev: expected, Draft: raw, Standing: standing, Steps: outline(p.Steps), Expires: p.ExpiresAt})
+}
+
+// outline is what must not have become another when a plan is run.
+func outline(steps []Step) string {
+	var lines []string
+	for _, x := range steps {
+		lines = append(lines, fmt.Sprintf("%s %s %s", x.Channel, x.Language, x.Step))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// RunPlan makes a planned amendment. store.ErrMoved when anything that it rests on has changed since: the revision, what is
+// out, or what the accounts can do. Again after it was made, it is answered the same.
+func (s *Service) RunPlan(ctx context.Context, id, plan announce.ID, actor string) (Accepted, error) {
+	p, err := s.Store.Planned(ctx, plan)
+	switch {
+	case err != nil:
+		return Accepted{}, err
+	case p.Announcement != id:
+		return Accepted{}, store.ErrNotFound
+	case p.Made > 0:
+		return Accepted{ID: id, Rev: p.Made, FollowUp: p.FollowUp}, nil
+	}
+	var d announce.Draft
+	if err := json.Unmarshal(p.Draft, &d); err != nil {
+		return Accepted{}, fmt.Errorf("the plan %s cannot be read: %w", plan, err)
+	}
+	old, a, err := s.revised(ctx, id, p.Rev, d)
+	if err != nil {
+		return Accepted{}, stale(err)
+	}
+	c, err := s.think(ctx, old, a)
+	if err != nil {
+		return Accepted{}, err
+	}
+	steps, err := s.steps(ctx, &c)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if outline(steps) != p.Steps {
+		return Accepted{}, store.ErrMoved
+	}
+	made, err := s.make(ctx, &c, actor, p.Standing, plan)
+	return made, stale(err)
+}
+
+// steps are the ways of a change as people are shown them.
+func (s *Service) steps(ctx context.Context, c *change) ([]Step, error) {
+	out := []Step{}
+	for _, w := range c.ways {
+		some, err := s.stepsOf(ctx, c, w)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	for _, d := range c.rows {
+		if c.wayOn(d.Account).way != "" || !d.Wanted || d.Shown == 0 && d.Calling == announce.Nothing || d.Part > 0 {
+			continue
+		}
+		x := Step{Channel: d.Account, Language: d.Language, Step: WayRemove}
+		if a, on := s.accounts[d.Account]; !on || !a.ability.Retract {
+			x.Step, x.Why = WayTask, s.cannotRetract(d.Account)
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func (s *Service) stepsOf(ctx context.Context, c *change, w way) ([]Step, error) {
+	rows, before, after, said := rowsOf(c.rows, w.Name), payloadsOf(c.before, w.Name), payloadsOf(c.composed.payloads, w.Name), payloadsOf(c.said.payloads, w.Name)
+	if w.Personal {
+		return s.personalStep(ctx, c, w, before, after, said)
+	}
+	var out []Step
+	for _, l := range tongues(after) {
+		x := Step{Channel: w.Name, Language: l, Step: w.way, Why: w.why}
+		if !slices.ContainsFunc(rows, func(d announce.Delivery) bool { return d.Shown > 0 || d.Calling != announce.Nothing }) {
+			x.Step, x.Why = WayPublish, ""
+			if c.closes {
+				x.Step, x.Why = WayNone, "it is not out there, and is not published any more"
+			}
+		}
+		fill(&x, c, w, in(before, l), in(after, l), in(said, l))
+		s.price(&x, w.account, in(after, l), in(said, l), 1)
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// personalStep is the one step of a personal account, whatever the languages of its people.
+func (s *Service) personalStep(ctx context.Context, c *change, w way, before, after, said []store.Payload) ([]Step, error) {
+	x := Step{Channel: w.Name, Step: w.way, Why: w.why}
+	n := 0
+	accounts, err := s.Store.PersonalAccounts(ctx, c.now.ID)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(accounts, w.Name) {
+		counts, err := s.Store.Counts(ctx, c.now.ID, w.Name)
+		if err != nil {
+			return nil, err
+		}
+		n = counts.By[announce.Published] + counts.By[announce.CallingNow] + counts.By[announce.Unknown]
+	}
+	switch {
+	case n > 0:
+		x.People = &n
+	case c.closes:
+		x.Step, x.Why = WayNone, "nobody was told, and nobody is any more"
+	default:
+		x.Step, x.Why = WayPublish, ""
+	}
+	l := c.now.Default
+	fill(&x, c, w, in(before, l), in(after, l), in(said, l))
+	s.price(&x, w.account, in(after, l), in(said, l), n)
+	return []Step{x}, nil
+}
+
+// fill tells what differs, and what is said of it.
+func fill(x *Step, c *change, w way, before, after, said []store.Payload) {
+	if x.Step != WayPublish && !(x.Step == WayNone && c.closes) {
+		x.Difference = unified(textOf(before), textOf(after))
+	}
+	if x.Step == WayReply || x.Step == WayFollowUp {
+		x.Text = textOf(said)
+	}
+	if x.Step == WayEdit && !w.deadline.IsZero() {
+		x.Deadline = &w.deadline
+	}
+}
+
+// price is what a step costs where posting costs.
+func (s *Service) price(x *Step, a account, after, said []store.Payload, people int) {
+	priced, ok := a.Publisher.(announce.Coster)
+	if !ok {
+		return
+	}
+	posted := after
+	switch x.Step {
+	case WayReply, WayFollowUp:
+		posted = said
+	case WayNone, WayTask, WayRemove:
+		return
+	}
+	if err := s.guard(a.Name, func() error {
+		for _, p := range posted {
+			x.Cost += priced.Cost(p.Message)
+		}
+		return nil
+	}); err != nil {
+		x.Why = asError(err).Error()
+	}
+	if a.Personal && x.Step != WayPublish {
+		x.Cost *= int64(people)
+	}
+}
+
+// tongues are the languages of messages, in the order in which they stand.
+func tongues(all []store.Payload) (out []announce.Language) {
+	for _, p := range all {
+		if !slices.Contains(out, p.Language) {
+			out = append(out, p.Language)
+		}
+	}
+	return out
+}
+
+// in is what readers of a language get; of a message in another language only, that one.
+func in(all []store.Payload, l announce.Language) (out []store.Payload) {
+	for _, p := range all {
+		if p.Language == l {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 && len(all) > 0 && l != all[0].Language {
+		return in(all, all[0].Language)
+	}
+	slices.SortFunc(out, func(a, b store.Payload) int { return cmp.Compare(a.Message.Part, b.Message.Part) })
+	return out
+}
+
+func textOf(all []store.Payload) string {
+	var parts []string
+	for _, p := range all {
+		text := p.Message.Text
+		if p.Message.Subject != "" && !strings.HasPrefix(text, p.Message.Subject) {
+			text = p.Message.Subject + "\n\n" + text
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "\n\n")
+}
