@@ -52,6 +52,7 @@ type event struct {
 	Speakers   []speaker // of all talks, each name once
 	Partners   []partner
 	Cancelled  bool
+	Postponed  bool // with Cancelled: a new date is to come
 }
 
 // image is a picture of the message: its Number-th, from 1. URL is empty when it was uploaded.
@@ -264,7 +265,7 @@ func (t told) event(p pen, e *announce.Event) *event {
 	out := &event{
 		When: say.when(start, end, year, zone), Day: say.date(start, year, false), Time: say.clock(start),
 		Brief: say.date(start, year, true) + say.comma() + say.clock(start),
-		ISO:   start.Format(time.RFC3339), Start: start, End: end, IsOnline: e.OnlineURL != "", Cancelled: called(t.Announcement),
+		ISO:   start.Format(time.RFC3339), Start: start, End: end, IsOnline: e.OnlineURL != "", Cancelled: called(t.Announcement), Postponed: e.Postponed,
 	}
 	if zone != "" {
 		out.Brief += " (" + zone + ")"

@@ -108,6 +108,9 @@ func (s *Set) tell(r Request, want announce.Language) told {
 			}
 		}
 	}
+	if e := a.Event; e != nil && called(a) && e.Reason(language) != "" { // nothing else matters any more
+		text.Body, text.Summary = markdownText(e.Reason(language)), e.Reason(language)
+	}
 	t.text, t.body, t.pictures = text, s.read.parse(text.Body), pictures(a, language, r.Limits)
 	if t.summary = oneLine(text.Summary); t.summary == "" {
 		t.summary = t.body.lead(summaryLength)

@@ -121,11 +121,12 @@ type Limits struct {
 	Personal     bool   // one delivery per subscriber
 	Multilingual bool   // one delivery carries every language
 
-	Idempotent  time.Duration // how long after the first call the same key is safe to repeat; 0: never; Forever: a stable object ID
-	Again       int           // how often a lost call may be repeated although nobody can look: receivers drop the copy by its key
-	EditWithin  time.Duration // how long after it was published a post can be edited; 0: for ever. Needs Amender
-	Edits       int           // how often a post can be edited; 0: as often as one likes
-	FreshAmends bool          // an amend makes a new object, so a lost amend is as grave as a lost publish
+	Idempotent  time.Duration               // how long after the first call the same key is safe to repeat; 0: never; Forever: a stable object ID
+	Again       int                         // how often a lost call may be repeated although nobody can look: receivers drop the copy by its key
+	EditWithin  time.Duration               // how long after it was published a post can be edited; 0: for ever. Needs Amender
+	Edits       int                         // how often a post can be edited; 0: as often as one likes
+	Editable    func(was, now Message) bool // whether Amend can make now of a post that shows was; nil: of any
+	FreshAmends bool                        // an amend makes a new object, so a lost amend is as grave as a lost publish
 
 	Pace       time.Duration // least time between two calls; 0: none
 	Concurrent int           // most calls at once; 0: one

@@ -80,9 +80,7 @@ func (s *Service) compare(ctx context.Context, c *change) error {
 	facts := map[announce.Language]announce.Text{}
 	for l, text := range c.now.Texts {
 		var t announce.Text
-		if called(c.now) {
-			t.Body = c.now.Event.Reason(l)
-		} else {
+		if !called(c.now) { // why it is called off, the event says
 			t.Body, t.Summary = s.Templates.Difference(l, was, c.now, s.Site)
 			some = some || t.Body != ""
 			if e := c.now.Event; e != nil && (c.old.Event == nil || !maps.Equal(e.Why, c.old.Event.Why)) && t.Body != "" {
@@ -138,7 +136,7 @@ func (s *Service) wayOf(c *change, t account) way {
 		w.way, w.why = WayNone, "nothing that readers see changes there"
 	case t.Manual:
 		w.way = WayTask
-	case edit:
+	case edit && (c.facts == nil || t.makes(c)):
 		w.way = WayEdit
 	case c.facts == nil:
 		w.way, w.why = WayNone, "what is out cannot be edited, and only the wording changed: announce a change (kind: change) if readers must hear of it"
@@ -179,6 +177,20 @@ func (a account) editable(d announce.Delivery, now time.Time) (edit bool, deadli
 		return false, deadline, fmt.Sprintf("the platform lets a post be edited %d times only", a.Edits)
 	}
 	return true, deadline, ""
+}
+
+// makes reports whether an edit can make what is to be said of what was.
+func (a account) makes(c *change) bool {
+	before, after := payloadsOf(c.before, a.Name), payloadsOf(c.composed.payloads, a.Name)
+	if a.Editable == nil || len(before) != len(after) {
+		return true
+	}
+	for i := range after {
+		if !a.Editable(before[i].Message, after[i].Message) {
+			return false
+		}
+	}
+	return true
 }
 
 func rowsOf(all []announce.Delivery, account string) (rows []announce.Delivery) {

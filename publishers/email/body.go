@@ -172,9 +172,10 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 		}
 	}
 	if msg.Event != nil && !msg.Kind.AboutPast() {
-		ics := m.calendar(msg)
-		g.AddAlternativeString("text/calendar; method=PUBLISH", string(ics), mail.WithPartEncoding(mail.EncodingB64))
-		g.AttachReadSeeker("invite.ics", bytes.NewReader(ics), mail.WithFileContentType("text/calendar; method=PUBLISH; charset=UTF-8"))
+		method := calendar.Method(msg)
+		ics := m.calendar(msg, method)
+		g.AddAlternativeString(mail.ContentType("text/calendar; method="+method), string(ics), mail.WithPartEncoding(mail.EncodingB64))
+		g.AttachReadSeeker("invite.ics", bytes.NewReader(ics), mail.WithFileContentType(mail.ContentType("text/calendar; method="+method+"; charset=UTF-8")))
 	}
 	var out bytes.Buffer
 	if _, err := g.WriteTo(&out); err != nil {
@@ -187,14 +188,14 @@ func (m *mailer) skeleton(msg announce.Message, seed string) ([]byte, error) {
 	return append(own, settle(out.Bytes(), seed)...), nil
 }
 
-// calendar is the event for calendar programs: an update of the same entry at each revision.
-func (m *mailer) calendar(msg announce.Message) []byte {
+// calendar is the event for calendar programs: an update of the same entry at each revision, or its end.
+func (m *mailer) calendar(msg announce.Message, method string) []byte {
 	stamp := msg.Updated
 	if stamp.IsZero() {
 		stamp = msg.Created
 	}
 	e := calendar.Event(msg, m.site, calendar.Options{Stamp: stamp, Organizer: m.from})
-	return calendar.Calendar(calendar.Document{Method: "PUBLISH"}, e)
+	return calendar.Calendar(calendar.Document{Method: method}, e)
 }
 
 var languageTag = regexp.MustCompile(`^[A-Za-z0-9-]{1,35}$`)

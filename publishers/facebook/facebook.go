@@ -2,6 +2,7 @@
 package facebook
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -108,8 +110,14 @@ func (c *channel) Limits() announce.Limits {
 		Text: mostText, Measure: func(s string) int { return units(neutral(s)) }, Links: true,
 		Images: mostImages, Alt: mostAlt, Card: !c.preview,
 		Picture: announce.PictureLimits{Bytes: mostBytes, Side: mostSide, Types: []string{"image/jpeg", "image/png", "image/gif"}},
-		Pace:    time.Second, Patience: 3 * time.Minute,
+		Pace:    time.Second, Patience: 3 * time.Minute, Editable: editable,
 	}
+}
+
+// editable: an edit leaves the pictures as they were. They may stay when the text says that nothing takes place.
+func editable(was, now announce.Message) bool {
+	same := slices.EqualFunc(was.Images, now.Images, func(a, b announce.Picture) bool { return bytes.Equal(a.Data, b.Data) })
+	return same || now.Event != nil && now.Event.Cancelled
 }
 
 func units(s string) int {

@@ -2,11 +2,13 @@
 package linkedin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -107,8 +109,14 @@ func (c *channel) Limits() announce.Limits {
 	return announce.Limits{
 		Text: mostText, Measure: c.pen.measure, Links: true, Images: mostImages, Alt: mostAlt, Card: true,
 		Picture: announce.PictureLimits{Bytes: mostBytes, Side: mostSide, Types: []string{"image/jpeg", "image/png", "image/gif"}},
-		Pace:    time.Second, Patience: 5 * time.Minute,
+		Pace:    time.Second, Patience: 5 * time.Minute, Editable: editable,
 	}
+}
+
+// editable: an edit leaves the pictures and the card as they were. They may stay when the text says that nothing takes place.
+func editable(was, now announce.Message) bool {
+	same := slices.EqualFunc(was.Images, now.Images, func(a, b announce.Picture) bool { return bytes.Equal(a.Data, b.Data) })
+	return same && was.Link == now.Link && was.Subject == now.Subject || now.Event != nil && now.Event.Cancelled
 }
 
 // post is a post as LinkedIn takes it.

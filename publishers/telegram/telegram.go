@@ -83,7 +83,7 @@ func (r *room) Name() string { return name }
 // Limits are Telegram's. Idempotent is zero, and there is no Find: a repeat is a second post, and a bot cannot read its own.
 func (r *room) Limits() announce.Limits {
 	return announce.Limits{
-		Text: maxText, Links: true, Markdown: true, Images: 1, Alt: maxAlt, Card: true, Replies: true, Pace: pace,
+		Text: maxText, Links: true, Markdown: true, Images: 1, Alt: maxAlt, Card: true, Replies: true, Pace: pace, Editable: editable,
 		Measure: func(s string) int { return units(pen{}.write(r.markdown.Read(s))) },
 		Picture: announce.PictureLimits{Bytes: 10_000_000, Side: maxSides / 2, Types: []string{"image/jpeg", "image/png"}},
 	}
@@ -130,6 +130,9 @@ func (r *room) Publish(ctx context.Context, m announce.Message) (announce.Receip
 	}
 	return receipt, nil
 }
+
+// editable: a picture is never taken away.
+func editable(was, now announce.Message) bool { return len(was.Images) == 0 || len(now.Images) > 0 }
 
 // Amend edits the post in place. A picture can be added or replaced, never taken away.
 func (r *room) Amend(ctx context.Context, old announce.Receipt, m announce.Message) (announce.Receipt, error) {

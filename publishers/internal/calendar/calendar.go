@@ -72,7 +72,7 @@ func Event(m announce.Message, site announce.Site, o Options) *ics.VEvent {
 		}
 	}
 	v.SetStatus(ics.ObjectStatusConfirmed)
-	if e.Cancelled || m.Kind == announce.KindCancellation {
+	if off(m) {
 		v.SetStatus(ics.ObjectStatusCancelled)
 	}
 	v.SetSequence(e.Sequence)
@@ -85,13 +85,26 @@ func Event(m announce.Message, site announce.Site, o Options) *ics.VEvent {
 	return v
 }
 
+// off reports whether m says that its event does not take place.
+func off(m announce.Message) bool { return m.Event.Cancelled || m.Kind == announce.KindCancellation }
+
+// Method is what a mail asks calendar programs to do with m's event, by its iMIP method (RFC 6047): PUBLISH it, or CANCEL
+// the entry of that UID whose SEQUENCE is not higher (RFC 5546 section 3.2.5). Of an event that no earlier message made
+// known there is none to cancel.
+func Method(m announce.Message) string {
+	if off(m) && (m.Event.Of != "" || m.Event.Sequence > 0) {
+		return "CANCEL"
+	}
+	return "PUBLISH"
+}
+
 // Document is what stands around the entries.
 type Document struct {
 	Name    string        // what calendars call it; empty: nothing
 	Source  string        // where the newest edition is; empty: nowhere
 	Refresh time.Duration // how often a subscriber should look; 0: not said
 	Updated time.Time     // LAST-MODIFIED; zero: not said
-	Method  string        // PUBLISH in a mail; empty in a published file, where libical demands an organiser otherwise
+	Method  string        // as Method, in a mail; empty in a published file, where libical demands an organiser otherwise
 }
 
 // Calendar is the document with the entries and the time zones that they use: CRLF, folded, escaped, the same bytes

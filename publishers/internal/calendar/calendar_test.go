@@ -218,3 +218,23 @@ func seconds(t *testing.T, s string) int {
 	}
 	return n
 }
+
+// Who got an entry is told to cancel it; an entry that nobody got is not.
+func TestMethod(t *testing.T) {
+	m := message(t)
+	if got := Method(m); got != "PUBLISH" {
+		t.Error(got)
+	}
+	m.Event.Cancelled = true
+	if got := Method(m); got != "CANCEL" {
+		t.Error(got)
+	}
+	m.Event.Sequence = 0
+	if got := Method(m); got != "PUBLISH" {
+		t.Error(got)
+	}
+	m.Event.Cancelled, m.Event.Of, m.Kind = false, "01hx0000000000000000000001", announce.KindCancellation
+	if got := Method(m); got != "CANCEL" {
+		t.Error(got)
+	}
+}
