@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -93,6 +94,7 @@ func (s *Service) make(ctx context.Context, c *change, actor, standing string, p
 
 // Cancel calls an announcement's event off. First nothing that is not out begins any more, of the announcement and of what
 // follows it; then what is out says so. why is the reason, by language; none: none is given. A Faults when it has no event.
+// It may be repeated.
 func (s *Service) Cancel(ctx context.Context, id announce.ID, why map[announce.Language]string, actor string) (Accepted, error) {
 	return s.turnEvent(ctx, id, why, actor, func(e *announce.Event, _ string) error {
 		e.Cancelled, e.Postponed = true, false
@@ -145,6 +147,9 @@ func (s *Service) turnEvent(ctx context.Context, id announce.ID, why map[announc
 		a.Event, a.Updated, e.Why = &e, now, why
 		if err := turn(&e, old.Event.Zone); err != nil {
 			return Accepted{}, err
+		}
+		if was := old.Event; e.Cancelled == was.Cancelled && e.Postponed == was.Postponed && e.Start.Instant.Equal(was.Start.Instant) && maps.Equal(e.Why, was.Why) {
+			return Accepted{ID: id, Rev: old.Rev}, nil // it was said before
 		}
 		if err := s.checkTurn(ctx, a); err != nil {
 			return Accepted{}, err

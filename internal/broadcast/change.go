@@ -138,6 +138,8 @@ func (s *Service) wayOf(c *change, t account) way {
 		w.way = WayTask
 	case edit && (c.facts == nil || t.makes(c)):
 		w.way = WayEdit
+	case slices.ContainsFunc(rows, repostPending):
+		w.way = WayRepost
 	case c.facts == nil:
 		w.way, w.why = WayNone, "what is out cannot be edited, and only the wording changed: announce a change (kind: change) if readers must hear of it"
 	case t.Replies && t.takes(kind):
@@ -153,6 +155,11 @@ func (s *Service) wayOf(c *change, t account) way {
 		w.why = why
 	}
 	return w
+}
+
+// repostPending: an earlier change has yet to take the post away, or it is not known whether it is there.
+func repostPending(d announce.Delivery) bool {
+	return d.Manner == announce.Anew && (d.Shown > 0 && d.Shown < d.Rev || d.Calling != announce.Nothing)
 }
 
 // tells is the kind of the announcement that tells the change.

@@ -184,10 +184,17 @@ func (t *tx) follow(ctx context.Context, s Submission, f *Submission, closed boo
 		return err
 	}
 	for _, x := range following {
-		if !closed && x.kind != announce.KindChange && x.kind != announce.KindCancellation {
-			continue
+		on := func(account string) bool {
+			replaced := f != nil && slices.Contains(f.Announcement.Channels, account)
+			switch x.kind {
+			case announce.KindCancellation:
+				return replaced // that it is called off is said also when it is called off again
+			case announce.KindChange:
+				return closed || replaced
+			}
+			return closed
 		}
-		if err := t.stop(ctx, x.id, func(account string) bool { return closed || slices.Contains(f.Announcement.Channels, account) }, s.Announcement.Updated, s.Actor); err != nil {
+		if err := t.stop(ctx, x.id, on, s.Announcement.Updated, s.Actor); err != nil {
 			return err
 		}
 	}

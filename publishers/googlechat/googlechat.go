@@ -3,6 +3,7 @@
 package googlechat
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,8 +118,8 @@ func (w *webhook) Publish(ctx context.Context, m announce.Message) (announce.Rec
 // create is a new message as a request. Those of one announcement that answer one another are in one thread.
 func create(r *markup.Reader, m announce.Message) (url.Values, message) {
 	q, body := identity(m), compose(r, m)
-	if m.Parts > 1 && m.Announcement != "" {
-		body.Thread = &thread{string(m.Announcement)}
+	if of := cmp.Or(m.Of, m.Announcement); of != "" { // what corrects an announcement stands in its thread
+		body.Thread = &thread{string(of)}
 		q.Set("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")
 	}
 	return q, body

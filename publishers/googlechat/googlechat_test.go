@@ -100,7 +100,12 @@ func TestLanguagesThatAnswerOneAnother(t *testing.T) {
 		if _, err := p.Publish(t.Context(), messageFor(2)); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(platform.Threads(), ","); got != "01jannouncement,01jannouncement," {
+		correction := messageFor(3)
+		correction.Announcement, correction.Of = "01jcorrection", "01jannouncement"
+		if _, err := p.Publish(t.Context(), correction); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(platform.Threads(), ","); got != "01jannouncement,01jannouncement,,01jannouncement" {
 			t.Error(got)
 		}
 	}
