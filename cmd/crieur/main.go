@@ -53,6 +53,7 @@ type commands struct {
 	Rehearse    rehearseCmd    `cmd:"" help:"Look whether a scheduled announcement will leave well; nothing is published."`
 	Release     releaseCmd     `cmd:"" help:"Publish now what is held because its time came while no server ran."`
 	Settle      settleCmd      `cmd:"" help:"Say what you saw of a delivery that waits for a person."`
+	Proof       proofCmd       `cmd:"" help:"Prove, signed, where an announcement appeared and who decided it."`
 	Stop        stopCmd        `cmd:"" help:"Stop all publishing at once, and list what already left."`
 	Resume      resumeCmd      `cmd:"" help:"Publish again after a stop, or on a channel whose fault was mended."`
 	Subscribers subscribersCmd `cmd:"" help:"Manage who is told: the mailing list and its like."`

@@ -84,6 +84,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		})
 		seen.WriteString(c.get("/v1/announcements/" + string(a.ID)))
 		seen.WriteString(c.run("status", string(a.ID)))
+		seen.WriteString(c.run("proof", string(a.ID), "--json"))
 		for _, account := range public(w) {
 			w.Platform(account).Script().Clear()
 			if err := c.client.Resume(ctx, account); err != nil {

@@ -31,6 +31,7 @@ func table() map[string]row {
 		broadcast = "internal/broadcast"
 		people    = "internal/people"
 		list      = "internal/people/list"
+		proof     = "internal/proof"
 		web       = "internal/web"
 		client    = "internal/web/client"
 		sim       = "publishers/sim"
@@ -51,8 +52,9 @@ func table() map[string]row {
 		people:                     {may: []string{announce, store, list}},
 		list:                       {may: []string{announce}, tests: []string{store}},
 		broadcast:                  {may: []string{announce, store, "queue", "templates", media, people}, tests: []string{sim}},
-		web:                        {may: []string{announce, broadcast, people, list, store}, tests: []string{client, "queue", "templates", sim}},
-		client:                     {may: []string{announce, broadcast, web}, tests: []string{store, "queue", "templates", sim}},
+		proof:                      {may: []string{announce, store}},
+		web:                        {may: []string{announce, broadcast, people, proof, list, store}, tests: []string{client, "queue", "templates", sim}},
+		client:                     {may: []string{announce, broadcast, proof, web}, tests: []string{store, "queue", "templates", sim}},
 		"publishers":               {may: []string{announce, channels}, tests: []string{sim}},
 		channels:                   {may: []string{announce, tools}, tests: []string{contract, sim}}, // and its own platform
 		tools:                      {may: []string{announce, fetch}},

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/crieur/crieur/internal/announce"
+)
 
 // log adds an event to the change. It is written with it or not at all.
 func (t *tx) log(e Event) { t.events = append(t.events, e) }
@@ -28,11 +32,21 @@ func (t *tx) flush(ctx context.Context) error {
 	return err
 }
 
+const selectEvents = `SELECT seq, at, actor, what, announcement, delivery, account, state, detail FROM events `
+
 // Events lists the audit log after seq, oldest first. A reader who goes on from the last Seq misses nothing.
 func (db *DB) Events(ctx context.Context, after int64, limit int) ([]Event, error) {
+	return db.events(ctx, selectEvents+`WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+}
+
+// EventsOf is all of the audit log that is about one announcement, oldest first.
+func (db *DB) EventsOf(ctx context.Context, id announce.ID) ([]Event, error) {
+	return db.events(ctx, selectEvents+`WHERE announcement = ? AND announcement <> '' ORDER BY seq`, string(id))
+}
+
+func (db *DB) events(ctx context.Context, query string, args ...any) ([]Event, error) {
 	var all []Event
-	err := db.read().each(ctx, `SELECT seq, at, actor, what, announcement, delivery, account, state, detail FROM events
-		WHERE seq > ? ORDER BY seq LIMIT ?`, []any{after, limit}, func(scan func(...any) error) error {
+	err := db.read().each(ctx, query, args, func(scan func(...any) error) error {
 		var e Event
 		var when int64
 		err := scan(&e.Seq, &when, &e.Actor, &e.What, &e.Announcement, &e.Delivery, &e.Account, &e.State, &e.Detail)

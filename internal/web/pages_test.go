@@ -21,10 +21,13 @@ import (
 func (s *site) everyPage() map[string]got {
 	s.Helper()
 	all := map[string]got{"docs": s.get("/docs"), "unknown task": s.get("/tasks/none?key=none")}
+	proven := s.proven()
 	for _, lang := range []string{"fr", "en"} {
 		add := func(name string, g got) { all[name+" "+lang] = g }
 		form := func(v url.Values) url.Values { v.Set("lang", lang); return v }
 		add("subscribe", s.get("/subscribe?lang="+lang))
+		add("proof", s.get(proven+"?lang="+lang))
+		add("no proof", s.get(proven+"x?lang="+lang))
 		add("subscribe with faults", s.post("/subscribe", form(url.Values{"address": {"x"}, "name": {strings.Repeat("x", 200)}, "everything": {"0"}})))
 		add("wait", s.post("/subscribe", form(url.Values{"address": {"wait@example.org"}, "topics": {"python"}})))
 		sent := s.filled("sent" + lang + "@example.org")
@@ -236,6 +239,9 @@ func TestCrawlersChangeNothing(t *testing.T) {
 		}
 	}
 	s.get("/tasks/none?key=x") // makes the key of these links, once
+	proven := s.proven()
+	s.get(proven) // and of proofs
+	queue = append(queue, proven)
 	seen := map[string]bool{}
 	before := s.record()
 	for len(queue) > 0 {

@@ -22,6 +22,7 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/internal/people"
+	"github.com/crieur/crieur/internal/proof"
 	"github.com/crieur/crieur/internal/store"
 )
 
@@ -60,6 +61,7 @@ type server struct {
 	pages    map[string]*template.Template
 	gate     gate
 	networks *networks
+	proofs   *proof.Office
 }
 
 // probe remembers how a look at something ended for a few seconds: whoever asks often makes no work.
@@ -88,7 +90,7 @@ func Handler(o Options) http.Handler {
 	config.SchemasPath = ""
 	config.CreateHooks = nil // no $schema field in answers
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by `crieur token create`."}}
-	s := &server{Options: o, api: humago.New(mux, config), pages: compile(), gate: newGate(o.Links), networks: newNetworks()}
+	s := &server{Options: o, api: humago.New(mux, config), pages: compile(), gate: newGate(o.Links), networks: newNetworks(), proofs: proof.New(o.Store, o.Site)}
 	s.api.UseMiddleware(s.authenticate)
 	s.announcements()
 	s.operations()
@@ -96,6 +98,7 @@ func Handler(o Options) http.Handler {
 	s.tasks()
 	s.schedule()
 	s.bounces()
+	s.proofAPI()
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -113,6 +116,9 @@ func Handler(o Options) http.Handler {
 		mux.Handle("POST "+path, own.Handler(page[1]))
 	}
 	mux.HandleFunc("GET /read/{token}", s.read)
+	mux.HandleFunc("GET "+proof.KeyPath, s.proofKey)
+	mux.HandleFunc("GET /proof/{id}/{seal}", s.proofPage)
+	mux.HandleFunc("GET /proof/{id}/{seal}/proof.json", s.proofFile)
 	if s.PushKey != "" {
 		mux.HandleFunc("GET /webpush.js", s.worker)
 		mux.Handle("POST /subscribe/renew", own.Handler(http.HandlerFunc(s.renew)))

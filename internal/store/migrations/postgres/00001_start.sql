@@ -337,6 +337,7 @@ CREATE TABLE events (
 	state        TEXT    NOT NULL,
 	detail       TEXT    NOT NULL
 );
+CREATE INDEX events_announcement ON events (announcement, seq) WHERE announcement <> '';
 -- +goose StatementBegin
 CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

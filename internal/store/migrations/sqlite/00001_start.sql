@@ -336,6 +336,7 @@ CREATE TABLE events (
 	state        TEXT    NOT NULL,
 	detail       TEXT    NOT NULL
 );
+CREATE INDEX events_announcement ON events (announcement, seq) WHERE announcement <> '';
 -- +goose StatementBegin
 CREATE TRIGGER events_keep BEFORE UPDATE ON events BEGIN
 	SELECT RAISE(ABORT, 'the audit log is append-only');

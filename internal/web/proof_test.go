@@ -1,0 +1,113 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/proof"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// proven is the page of a proof: of an event in two languages that is out on one place, waits on another, and went to
+// people.
+func (s *site) proven() string {
+	s.Helper()
+	ctx, now := s.Context(), s.clock()
+	start, err := announce.ParseWhen("2027-04-14T18:30", "America/Toronto")
+	if err != nil {
+		s.Fatal(err)
+	}
+	a := announce.Announcement{
+		ID: announce.NewID(now), Rev: 1, Kind: announce.KindEvent, Default: "fr", Zone: "America/Toronto", Created: now, Updated: now, Link: "https://example.org/avril",
+		Texts: map[announce.Language]announce.Text{"fr": {Title: "Rencontre d’avril"}, "en": {Title: "April meetup"}},
+		Event: &announce.Event{Start: start, Zone: "America/Toronto", Venue: &announce.Venue{Name: "Café du Clocher"}, Partners: []announce.Partner{{Name: "Coop du Fjord"}, {Name: "Ville d’Alma"}}},
+	}
+	sub := store.Submission{Announcement: a, Actor: "token site", Plans: []store.Plan{{Account: email, First: now, Next: now}}}
+	for _, account := range []string{email, "slack", "linkedin"} {
+		sub.Payloads = append(sub.Payloads, store.Payload{Account: account, Language: "fr", Message: announce.Message{Rev: 1, Language: "fr", Text: "x"}})
+		if account != email {
+			sub.Deliveries = append(sub.Deliveries, announce.Delivery{Account: account, Language: "fr", Wanted: true, Rev: 1, First: now, Next: now})
+		}
+	}
+	if _, _, err := s.store.Save(ctx, sub); err != nil {
+		s.Fatal(err)
+	}
+	c, ok, err := s.store.Claim(ctx, "slack", a.ID, store.ClaimOptions{Owner: "w", Lease: time.Minute})
+	if err != nil || !ok {
+		s.Fatal(ok, err)
+	}
+	d := c.Delivery
+	d.Calling, d.Shown, d.Receipt = announce.Nothing, 1, announce.Receipt{ID: "C1:2", URL: "https://example.slack.com/archives/C0123456/p1800000000000200", At: now}
+	if err := s.store.Record(ctx, c.Fence, d); err != nil {
+		s.Fatal(err)
+	}
+	answer := s.get("/v1/announcements/"+string(a.ID)+"/proof", "Authorization", "Bearer "+s.token("read"))
+	var p proof.Proof
+	if err := json.Unmarshal([]byte(answer.body), &p); err != nil || answer.status != http.StatusOK {
+		s.Fatalf("%v %d %s", err, answer.status, answer.body)
+	}
+	return strings.TrimPrefix(p.Page, s.url)
+}
+
+func (s *site) token(scope string) string {
+	s.Helper()
+	plain, _, err := s.store.CreateToken(s.Context(), "proofs", []string{scope})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return plain.Reveal()
+}
+
+// A partner reads the proof, and checks its file with the key, with nothing but the address that they were given.
+func TestProofPage(t *testing.T) {
+	s := newSite(t, nil)
+	path := s.proven()
+	for lang, words := range map[string][]string{
+		"fr": {"Rencontre d’avril", "Preuve de publication", "publié", "à venir", "Coop du Fjord, Ville d’Alma", "par token site", "https://example.slack.com/archives/C0123456/p1800000000000200"},
+		"en": {"April meetup", "Proof of publication", "published", "to come", "by token site"},
+	} {
+		page := s.get(path + "?lang=" + lang)
+		for _, w := range words {
+			if page.status != http.StatusOK || !strings.Contains(page.body, w) {
+				t.Errorf("%s: %d, %q is not in\n%s", lang, page.status, w, page.body)
+			}
+		}
+	}
+	file, key := s.get(path+"/proof.json"), s.get("/proof/key.pem")
+	if st, err := proof.Verify([]byte(file.body), []byte(key.body)); err != nil || len(st.Places) != 2 || st.Places[1].Rev != 1 {
+		t.Errorf("%v %+v\n%s", err, st, file.body)
+	}
+	if got := file.header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("the file is %s", got)
+	}
+}
+
+// The address of one proof opens no other, no other kind of link opens a proof, and without a token there is no list of them.
+func TestProofLinksArePurposeBound(t *testing.T) {
+	s := newSite(t, nil)
+	first := s.proven()
+	s.later(time.Second)
+	second := s.proven()
+	parts, others := strings.Split(first, "/"), strings.Split(second, "/")
+	for _, path := range []string{
+		"/proof/" + parts[2] + "/" + others[3], "/proof/" + parts[2] + "/AAAA",
+		first + "A", first[:len(first)-1], "/proof/none/" + parts[3],
+		"/proof/" + parts[2] + "/" + strings.TrimPrefix(s.link('a', 1), "/read/"),
+	} {
+		for _, at := range []string{path, path + "/proof.json"} {
+			if g := s.get(at); g.status != http.StatusNotFound || strings.Contains(g.body, "avril") {
+				t.Errorf("%s answers %d", at, g.status)
+			}
+		}
+	}
+	if g := s.get("/v1/announcements/" + parts[2] + "/proof"); g.status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", g.status)
+	}
+	if g := s.get("/v1/announcements/none/proof", "Authorization", "Bearer "+s.token("read")); g.status != http.StatusNotFound {
+		t.Errorf("of nothing: %d", g.status)
+	}
+}
