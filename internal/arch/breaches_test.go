@@ -27,6 +27,7 @@ func sound() map[string]string {
 		"internal/world/world.go":              "// Package world is simulated.\npackage world\nimport \"example.org/m/publishers/fax/faxtest\"\nfunc New() { faxtest.New() }",
 		"internal/fetch/fetch.go":              "// Package fetch gets.\npackage fetch\nimport \"net/http\"\nvar _ = http.Client{}",
 		"internal/media/media.go":              "// Package media keeps pictures.\npackage media\nimport _ \"example.org/m/internal/fetch\"",
+		"internal/proof/proof.go":              "// Package proof says so.\npackage proof",
 		"internal/bounce/bounce.go":            "// Package bounce hears back.\npackage bounce\nimport _ \"example.org/m/internal/fetch\"",
 		"internal/people/links.go":             "// Package people is who is told.\npackage people",
 		"internal/people/list/list.go":         "// Package list reads lists.\npackage list",

@@ -115,7 +115,9 @@ func (v proofView) Title() string {
 }
 
 // When is a moment in the community's zone, with the zone.
-func (v proofView) When(t time.Time) string { return in(t, v.Site.Zone).Format("2006-01-02 15:04:05 MST") }
+func (v proofView) When(t time.Time) string {
+	return in(t, v.Site.Zone).Format("2006-01-02 15:04:05 MST")
+}
 
 // Starts is when the event starts, in its own zone.
 func (v proofView) Starts() string {
