@@ -90,6 +90,8 @@ type Announcement struct {
 	Topics    []string          `json:"topics,omitempty"`             // see PickedBy and Words
 	Audience  []Language        `json:"audience_languages,omitempty"` // only people who read one of them, on personal channels; empty: everybody
 	Overrides map[string]Text   `json:"overrides,omitempty"`          // by channel or account
+	Reminders []Reminder        `json:"reminders,omitempty"`          // when the event is told of again
+	Wave      string            `json:"wave,omitempty"`               // of what Of reminds with: Reminder.At
 	Zone      string            `json:"time_zone"`
 	At        When              `json:"publish_at,omitzero"` // zero: now
 	IfMissed  IfMissed          `json:"if_missed,omitempty"` // empty: as the server does

@@ -19,6 +19,7 @@ type Draft struct {
 	Topics      []string          `json:"topics,omitempty" doc:"Of those that people can choose, where there are any: they decide who is told, and are shown as hashtags. #word is only shown."`
 	Audience    []Language        `json:"audience_languages,omitempty" doc:"On personal channels, only people who read one of these languages; empty: everybody."`
 	Overrides   map[string]Text   `json:"overrides,omitempty" doc:"Other texts for one channel, by its name."`
+	Reminders   []Reminder        `json:"reminders,omitempty" doc:"When the event is told of again: reminders before it, a recap after it. They move with it."`
 	PublishAt   string            `json:"publish_at,omitempty" doc:"Not before: a wall time (2027-03-14T18:30) or RFC 3339 with offset."`
 	IfMissed    IfMissed          `json:"if_missed,omitempty" enum:"hold,fire,skip" doc:"If publish_at came while no server ran, more than an hour before one started: hold it until a person releases it, fire it at once, or skip it. Default: the server's CRIEUR_MISSED."`
 	ExpiresAt   string            `json:"expires_at,omitempty" doc:"Not after: as publish_at."`
@@ -85,7 +86,7 @@ func (d Draft) Announcement(r Rules) (Announcement, error) {
 	var f Faults
 	a := Announcement{
 		Kind: d.Kind, Default: d.Default, Texts: d.Texts, Link: d.Link, Images: d.Images,
-		Channels: d.Channels, Topics: d.Topics, Audience: d.Audience, Overrides: d.Overrides, Zone: d.TimeZone, IfMissed: d.IfMissed, Undo: r.Undo,
+		Channels: d.Channels, Topics: d.Topics, Audience: d.Audience, Overrides: d.Overrides, Reminders: d.Reminders, Zone: d.TimeZone, IfMissed: d.IfMissed, Undo: r.Undo,
 	}
 	if a.Zone == "" {
 		a.Zone = r.Zone
@@ -123,7 +124,7 @@ func (a Announcement) Draft() Draft {
 	undo := int(a.Undo / time.Second)
 	d := Draft{
 		Kind: a.Kind, Default: a.Default, Texts: a.Texts, TimeZone: a.Zone, Link: a.Link, Images: a.Images, Channels: a.Channels,
-		Topics: a.Topics, Audience: a.Audience, Overrides: a.Overrides, PublishAt: a.At.String(), IfMissed: a.IfMissed, ExpiresAt: a.Expires.String(), UndoSeconds: &undo,
+		Topics: a.Topics, Audience: a.Audience, Overrides: a.Overrides, Reminders: a.Reminders, PublishAt: a.At.String(), IfMissed: a.IfMissed, ExpiresAt: a.Expires.String(), UndoSeconds: &undo,
 	}
 	if e := a.Event; e != nil {
 		d.Event = &DraftEvent{

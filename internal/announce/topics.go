@@ -25,10 +25,10 @@ func (a Announcement) Words() []string {
 
 // topics checks the words of an announcement. Where people can choose among topics, one that is not among them would be
 // told to others than its author meant.
-func (f *Faults) topics(words, known []string) {
-	f.count("topics", len(words), maxItems)
+func (f *Faults) topics(field string, words, known []string) {
+	f.count(field, len(words), maxItems)
 	for i, w := range words {
-		path := fmt.Sprintf("topics[%d]", i)
+		path := fmt.Sprintf("%s[%d]", field, i)
 		bare, shown := strings.CutPrefix(w, hashtagOnly)
 		switch say := BadTopic(bare); {
 		case say != "":

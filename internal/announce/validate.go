@@ -78,21 +78,8 @@ func (f *Faults) rest(a Announcement, r Rules) {
 	f.address("link", a.Link)
 	f.eventFields(a, r.Now)
 	f.images(a)
-	for i, c := range a.Channels {
-		if !slices.Contains(r.Accounts, c) {
-			f.add(fmt.Sprintf("channels[%d]", i), "%q is not switched on here: choose among %s", clip(c), list(r.Accounts))
-		}
-		if slices.Index(a.Channels, c) < i {
-			f.add(fmt.Sprintf("channels[%d]", i), "%q is named twice", clip(c))
-		}
-	}
-	f.topics(a.Topics, r.Topics)
-	f.count("audience_languages", len(a.Audience), maxItems)
-	for i, l := range a.Audience {
-		if !languageTag.MatchString(string(l)) {
-			f.add(fmt.Sprintf("audience_languages[%d]", i), "%q is not a language tag: write fr or en", clip(string(l)))
-		}
-	}
+	f.aim("", a.Channels, a.Topics, a.Audience, r)
+	f.reminders(a, r)
 	for _, c := range sortedKeys(a.Overrides) {
 		path := "overrides." + c
 		if !slices.ContainsFunc(r.Accounts, func(x string) bool { return x == c || Channel(x) == c }) {
@@ -114,6 +101,25 @@ func (f *Faults) rest(a Announcement, r Rules) {
 		}
 		if !a.At.IsZero() && !a.Expires.Instant.After(a.At.Instant) {
 			f.add("expires_at", "must be after publish_at")
+		}
+	}
+}
+
+// aim checks where something goes, and to whom.
+func (f *Faults) aim(path string, channels, topics []string, languages []Language, r Rules) {
+	for i, c := range channels {
+		if !slices.Contains(r.Accounts, c) {
+			f.add(fmt.Sprintf("%schannels[%d]", path, i), "%q is not switched on here: choose among %s", clip(c), list(r.Accounts))
+		}
+		if slices.Index(channels, c) < i {
+			f.add(fmt.Sprintf("%schannels[%d]", path, i), "%q is named twice", clip(c))
+		}
+	}
+	f.topics(path+"topics", topics, r.Topics)
+	f.count(path+"audience_languages", len(languages), maxItems)
+	for i, l := range languages {
+		if !languageTag.MatchString(string(l)) {
+			f.add(fmt.Sprintf("%saudience_languages[%d]", path, i), "%q is not a language tag: write fr or en", clip(string(l)))
 		}
 	}
 }

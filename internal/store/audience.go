@@ -20,6 +20,9 @@ type audience struct {
 	only      int64 // the one address; 0: everybody else's rules hold
 	follows   int64 // whoever has a letter of this plan; 0: the other rules hold
 	before    int   // with follows: a letter from before this revision
+
+	spares     []int64   // whoever got, or is about to get, a letter of these plans is left out,
+	since, due time.Time // got since then; about to get by then
 }
 
 func audienceOf(a announce.Announcement, p Plan) audience {
@@ -82,7 +85,12 @@ func (who audience) where(ctx context.Context, c conn, now time.Time) (string, [
 	if len(either) == 0 {
 		either = append(either, `1 = 0`)
 	}
-	return sql + ` AND (` + strings.Join(either, ` OR `) + `)`, args, nil
+	sql += ` AND (` + strings.Join(either, ` OR `) + `)`
+	if len(who.spares) > 0 {
+		heard, more := who.heard()
+		sql, args = sql+heard, append(args, more...)
+	}
+	return sql, args, nil
 }
 
 // named is the topics by which the announcement goes out, and whether it is also for those who get everything: it is,

@@ -61,6 +61,16 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 				}
 				continue
 			}
+			soon, err := t.tooSoon(ctx, h)
+			if err != nil {
+				return err
+			}
+			if soon {
+				if err := t.skip(ctx, h.Account, h.Announcement, faultHeard, c.Owner); err != nil {
+					return err
+				}
+				continue
+			}
 			told = receipt
 		}
 		message, usable, err := c.message(ctx, t, h)

@@ -138,6 +138,9 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 		return err == nil, 0, err
 	}
 	p := due[0]
+	if err := t.spared(ctx, &p); err != nil {
+		return false, 0, err
+	}
 	if !p.started {
 		if _, err := t.one(ctx, `SELECT COALESCE(MAX(id), 0) FROM addresses`, nil, &p.last); err != nil {
 			return false, 0, err

@@ -98,6 +98,9 @@ func (t *tx) revise(ctx context.Context, s Submission, w written, closed bool) e
 	if err := t.reviseBroadcast(ctx, s, closed); err != nil {
 		return err
 	}
+	if err := t.putWaves(ctx, a.ID, s.Waves, a.Updated, s.Actor); err != nil {
+		return err
+	}
 	t.log(Event{Actor: s.Actor, What: "amended", Announcement: a.ID, Detail: cmp.Or(s.Why, a.Texts[a.Default].Title)})
 	return nil
 }
@@ -297,6 +300,9 @@ func (db *DB) Withdraw(ctx context.Context, id announce.ID, expected int, actor 
 
 func (t *tx) withdraw(ctx context.Context, id announce.ID, actor string, cannot map[string]string, when time.Time) error {
 	if _, err := t.exec(ctx, `UPDATE announcements SET retracted = 1, held_at = 0, updated_at = ? WHERE id = ?`, us(when), string(id)); err != nil {
+		return err
+	}
+	if err := t.dropWaves(ctx, id); err != nil {
 		return err
 	}
 	accounts, err := t.planned(ctx, id)

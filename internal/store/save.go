@@ -109,8 +109,8 @@ func (db *DB) Save(ctx context.Context, s Submission) (replay []byte, replayed b
 
 func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	a := s.Announcement
-	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, of, of_rev, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(a.ID), a.Rev, flag(a.Kind.Listed()), publishAt(a), string(a.Of), a.OfRev, us(a.Created), us(a.Updated)); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, of, of_rev, apart, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, flag(a.Kind.Listed()), publishAt(a), string(a.Of), a.OfRev, s.Apart.Microseconds(), us(a.Created), us(a.Updated)); err != nil {
 		return err
 	}
 	if err := t.putRevision(ctx, s, w); err != nil {
@@ -133,6 +133,11 @@ func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	}
 	for _, p := range s.Plans {
 		if err := t.putPlan(ctx, a, p); err != nil {
+			return err
+		}
+	}
+	if s.Waves != nil {
+		if err := t.putWaves(ctx, a.ID, s.Waves, a.Updated, s.Actor); err != nil {
 			return err
 		}
 	}

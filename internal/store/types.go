@@ -17,6 +17,8 @@ type Submission struct {
 	Actor        string                // who asked, for the audit log
 	Why          string                // Revise: why, for the audit log; empty: the title is there
 	Key          *Key                  // nil: none. Only Save reads it
+	Waves        *Waves                // nil: nothing more is made of those that there are
+	Apart        time.Duration         // of a wave: least time between two messages about its event, for people and on an account. Only Save reads it
 	follows      map[string]string     // by account, the delivery whose post is told a change of
 }
 

@@ -47,6 +47,7 @@ CREATE TABLE announcements (
 	of         TEXT    NOT NULL DEFAULT '', -- the announcement that this one follows: a change of it, a reminder; '': none
 	of_rev     BIGINT NOT NULL DEFAULT 0, -- the revision of it that this one was made from
 	closed     BIGINT NOT NULL DEFAULT 0, -- what is not out is not published any more: it was cancelled
+	apart      BIGINT NOT NULL DEFAULT 0, -- of a wave: least microseconds between two messages about its event; 0: that does not matter
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
 );
@@ -63,6 +64,19 @@ CREATE TABLE rehearsals (
 	at           BIGINT NOT NULL,
 	findings     TEXT NOT NULL -- JSON; '': somebody is at it since then
 );
+
+-- The reminders of an announcement's event. One that was told and became due again is there twice.
+CREATE TABLE waves (
+	announcement TEXT   NOT NULL REFERENCES announcements (id),
+	wave         TEXT   NOT NULL, -- -7d, -2h, +1d
+	due          BIGINT NOT NULL,
+	make_at      BIGINT NOT NULL, -- when its announcement is made
+	child        TEXT   NOT NULL, -- its announcement; '': none yet
+	state        TEXT   NOT NULL, -- planned, made, merged, past, dropped, awaited, failed
+	why          TEXT   NOT NULL,
+	PRIMARY KEY (announcement, wave, child)
+);
+CREATE INDEX waves_make ON waves (state, make_at) WHERE state IN ('planned', 'awaited', 'failed');
 
 CREATE TABLE revisions (
 	announcement TEXT    NOT NULL REFERENCES announcements (id),

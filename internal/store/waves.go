@@ -1,0 +1,213 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// WaveState is what became of a wave.
+type WaveState string
+
+// The states of a wave.
+const (
+	WavePlanned WaveState = "planned" // its announcement is made when its time is near
+	WaveMade    WaveState = "made"    // Child is its announcement
+	WaveMerged  WaveState = "merged"  // too close to another, which is told in its place
+	WavePast    WaveState = "past"    // its moment had passed when it was decided about
+	WaveDropped WaveState = "dropped" // the event is off, or there is nowhere to tell it
+	WaveAwaited WaveState = "awaited" // a recap that is due and has nothing to tell yet
+	WaveFailed  WaveState = "failed"  // its announcement could not be made
+)
+
+// Wave is a reminder of an announcement's event on record. One that was told and became due again, because the event
+// moved, is there twice.
+type Wave struct {
+	At    string      // announce.Reminder.At
+	Due   time.Time   // when it is told
+	Make  time.Time   // when its announcement is made
+	Child announce.ID // its announcement; empty: there is none yet
+	State WaveState
+	Why   string // for the author
+}
+
+// Waves is what becomes of an announcement's waves in the transaction of its revision.
+type Waves struct {
+	All      []Wave        // every one, as it is from now on
+	Children []Submission  // what was made of them, in its new form
+	Stopped  []announce.ID // what was made of them, and is not told
+}
+
+// putWaves brings the waves of an announcement to their new form. ErrBusy: one of them was made, or changed, in between.
+func (t *tx) putWaves(ctx context.Context, id announce.ID, w *Waves, now time.Time, actor string) error {
+	if w == nil {
+		return t.dropWaves(ctx, id)
+	}
+	old, err := t.waves(ctx, `announcement = ?`, string(id))
+	if err != nil {
+		return err
+	}
+	for _, o := range old {
+		if o.Child != "" && !slices.ContainsFunc(w.All, func(n Wave) bool { return n.Child == o.Child }) && !slices.Contains(w.Stopped, o.Child) {
+			return fmt.Errorf("%w: a reminder was made this moment", ErrBusy)
+		}
+	}
+	for _, child := range w.Stopped {
+		if err := t.stop(ctx, child, func(string) bool { return true }, now, actor); err != nil {
+			return err
+		}
+	}
+	for _, c := range w.Children {
+		retracted, err := t.current(ctx, c.Announcement.ID, c.Announcement.Rev-1)
+		if err != nil || retracted {
+			return fmt.Errorf("%w: a reminder was changed this moment (%w)", ErrBusy, err)
+		}
+		enc, err := c.encode()
+		if err != nil {
+			return err
+		}
+		if err := t.revise(ctx, c, enc, false); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(ctx, `DELETE FROM waves WHERE announcement = ?`, string(id)); err != nil {
+		return err
+	}
+	for _, x := range w.All {
+		if _, err := t.exec(ctx, `INSERT INTO waves (announcement, wave, due, make_at, child, state, why) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			string(id), x.At, us(x.Due), us(x.Make), string(x.Child), string(x.State), clean(x.Why)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropWaves lets no further announcement be made of the waves of an announcement.
+func (t *tx) dropWaves(ctx context.Context, id announce.ID) error {
+	_, err := t.exec(ctx, `UPDATE waves SET state = 'dropped', why = '' WHERE announcement = ? AND state IN ('planned', 'awaited', 'failed')`, string(id))
+	return err
+}
+
+func (c conn) waves(ctx context.Context, where string, args ...any) (all []Wave, err error) {
+	err = c.each(ctx, `SELECT wave, due, make_at, child, state, why FROM waves WHERE `+where+` ORDER BY due, wave, child`, args, func(scan func(...any) error) error {
+		var w Wave
+		var due, make int64
+		err := scan(&w.At, &due, &make, &w.Child, &w.State, &w.Why)
+		w.Due, w.Make = at(due), at(make)
+		all = append(all, w)
+		return err
+	})
+	return all, err
+}
+
+// Waves lists the waves of an announcement, the earliest first.
+func (db *DB) Waves(ctx context.Context, id announce.ID) ([]Wave, error) {
+	all, err := db.read().waves(ctx, `announcement = ?`, string(id))
+	return all, db.fault(err)
+}
+
+// WavesIn lists announcements that have a wave in a state and to be made by a moment, the longest due first.
+func (db *DB) WavesIn(ctx context.Context, state WaveState, by time.Time, limit int) (ids []announce.ID, err error) {
+	err = db.read().each(ctx, `SELECT announcement FROM waves WHERE state = ? AND make_at <= ? GROUP BY announcement ORDER BY MIN(make_at) LIMIT ?`,
+		[]any{string(state), us(by), limit}, func(scan func(...any) error) error {
+			var id announce.ID
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	return ids, db.fault(err)
+}
+
+// MakeWave puts a wave of s.Announcement.Of on record as an announcement of its own, or why it is not made (s nil), if the
+// wave is still to be made from this revision. made: it was; else somebody else did, or decided otherwise.
+func (db *DB) MakeWave(ctx context.Context, of announce.ID, rev int, w Wave, s *Submission) (made bool, err error) {
+	var enc written
+	if s != nil {
+		if enc, err = s.encode(); err != nil {
+			return false, err
+		}
+	}
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		made = false
+		var now, retracted, closed int
+		if _, err := t.one(ctx, `SELECT rev, retracted, closed FROM announcements WHERE id = ?`+t.lock("FOR NO KEY UPDATE"), []any{string(of)}, &now, &retracted, &closed); err != nil {
+			return err
+		}
+		if now != rev || retracted == 1 || closed == 1 {
+			return nil
+		}
+		n, err := t.exec(ctx, `UPDATE waves SET child = ?, state = ?, why = ? WHERE announcement = ? AND wave = ? AND child = '' AND state = 'planned' AND due = ?`,
+			string(w.Child), string(w.State), clean(w.Why), string(of), w.At, us(w.Due))
+		if err != nil || n == 0 || s == nil {
+			return err
+		}
+		made = true
+		return t.save(ctx, *s, enc)
+	})
+	return made && err == nil, err
+}
+
+// family is the plans and announcements that tell of the same event as an announcement, itself left out; apart is how far
+// from what they tell it must be, 0 where that does not matter.
+type family struct {
+	root  announce.ID
+	apart time.Duration
+}
+
+func (c conn) family(ctx context.Context, id announce.ID) (f family, err error) {
+	var apart int64
+	_, err = c.one(ctx, `SELECT of, apart FROM announcements WHERE id = ?`, []any{string(id)}, &f.root, &apart)
+	f.apart = time.Duration(apart) * time.Microsecond
+	return f, err
+}
+
+// slack is how much nearer two messages about an event may be than they should: a mailing takes its time.
+const slack = 10 * time.Minute
+
+// spared finds the mailings whose readers a wave's mailing leaves out, and since when they were read.
+func (t *tx) spared(ctx context.Context, p *plan) error {
+	f, err := t.family(ctx, p.announcement)
+	if err != nil || f.apart == 0 {
+		return err
+	}
+	p.audience.due, p.audience.since = p.first, p.first.Add(-f.apart+slack)
+	return t.each(ctx, `SELECT p.id FROM announcements a JOIN plans p ON p.announcement = a.id WHERE (a.id = ? OR a.of = ?) AND a.id <> ?`,
+		[]any{string(f.root), string(f.root), string(p.announcement)}, func(scan func(...any) error) error {
+			var id int64
+			err := scan(&id)
+			p.audience.spares = append(p.audience.spares, id)
+			return err
+		})
+}
+
+// heard is the condition that somebody got, or is about to get, a letter of another mailing about the event.
+func (who audience) heard() (string, []any) {
+	var args []any
+	in := ""
+	for _, id := range who.spares {
+		in += ", ?"
+		args = append(args, id)
+	}
+	return ` AND NOT EXISTS (SELECT 1 FROM letters told WHERE told.plan IN (` + in[2:] + `) AND told.address = addresses.id
+		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' OR told.wanted = 1 AND told.shown = 0 AND told.rest = '' AND told.first_due <= ?))`,
+		append(args, us(who.since), us(who.due))
+}
+
+// faultHeard is of a wave's post that comes too soon after another one about the event.
+const faultHeard = "another message about the event appeared here not long ago, or is about to"
+
+// tooSoon reports whether a post of a wave would come too soon after another of the account about the event. Of two waves
+// that wait both, the later is told.
+func (t *tx) tooSoon(ctx context.Context, h held) (bool, error) {
+	f, err := t.family(ctx, h.Announcement)
+	if err != nil || f.apart == 0 || h.Part > 0 {
+		return false, err
+	}
+	var one int
+	return t.one(ctx, `SELECT 1 FROM announcements a JOIN deliveries d ON d.announcement = a.id WHERE (a.id = ? OR a.of = ?) AND a.id <> ? AND d.account = ?
+		AND (d.shown > 0 AND d.posted_at > ? OR d.calling = 'publish' OR d.wanted = 1 AND d.shown = 0 AND d.rest = '' AND d.first_due <= ? AND (a.apart = 0 OR d.first_due > ?)) LIMIT 1`,
+		[]any{string(f.root), string(f.root), string(h.Announcement), h.Account, us(t.now.Add(-f.apart + slack)), us(t.now), us(h.First)}, &one)
+}
