@@ -77,6 +77,7 @@ func (s *session) accepted(a web.Accepted, replayed, asleep bool) {
 		word = "was accepted before"
 	}
 	fmt.Fprintf(s.out, "%s %s (revision %d)\n", a.ID, word, a.Rev)
+	s.reminders(a.Reminders)
 	if asleep {
 		fmt.Fprintln(s.out, "No server runs: it is published when one starts (crieur serve).")
 		return
@@ -103,6 +104,9 @@ func (s *session) previews(all []broadcast.Preview) error {
 		}
 		if v.Images > 0 {
 			counter += fmt.Sprintf(", %d image(s)", v.Images)
+		}
+		if v.Reminder != "" {
+			counter += fmt.Sprintf(" · reminder %s, %s", v.Reminder, moment(*v.Due))
 		}
 		fmt.Fprintf(s.out, "%s\n", p.paint("1", fmt.Sprintf("── %s · %s · %s", v.Channel, v.Language, counter)))
 		if len(v.Faults) > 0 {
@@ -288,6 +292,7 @@ func (s *session) status(st broadcast.Status) error {
 			fmt.Fprintf(s.out, "  %d  %s\n", l.Clicks, l.URL)
 		}
 	}
+	s.reminders(st.Reminders)
 	for _, x := range st.People {
 		if x.Held != "" {
 			fmt.Fprintf(s.out, "%s: %s %s\n", x.Channel, p.paint("31", "The mailing is held."), x.Held)

@@ -109,7 +109,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), broadcast.Gauge(a.store))
 	options := broadcast.Options{
 		Store: a.store, Queue: a.queue, Templates: set, Links: a.links, Returns: returns(a.intake, a.links), Site: c.site(), Log: log, Metrics: broadcast.NewMetrics(metrics),
-		Undo: c.Undo, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Missed: c.Missed, Lead: c.Rehearsal, Answers: fetcher.Answers, Notices: c.Notices, Cards: c.Cards, CardColour: c.CardColour, Point: how.point,
+		Undo: c.Undo, ReminderGap: c.ReminderGap, SettleGap: c.SettleGap, CheckEvery: c.CheckEvery, Missed: c.Missed, Lead: c.Rehearsal, Answers: fetcher.Answers, Notices: c.Notices, Cards: c.Cards, CardColour: c.CardColour, Point: how.point,
 		Media: media.New(media.Options{Fetch: fetcher}),
 	}
 	if c.Counts {

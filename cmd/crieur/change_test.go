@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,7 +152,7 @@ func TestThePlaceMovesAnHourBefore(t *testing.T) {
 	if err != nil || made.Rev != 2 || made.FollowUp == "" {
 		t.Fatalf("%+v %v", made, err)
 	}
-	if again, err := d.RunPlan(ctx, a.ID, plan.PlanID); err != nil || again != made {
+	if again, err := d.RunPlan(ctx, a.ID, plan.PlanID); err != nil || !reflect.DeepEqual(again, made) {
 		t.Errorf("run again: %+v %v", again, err)
 	}
 	d.settle(t, a.ID)

@@ -40,6 +40,7 @@ type Config struct {
 	CardColour    string              `env:"CARD_COLOUR" doc:"Colour of those cards, as #1a5fb4. Default: one that belongs to the community's name."`
 	FetchAllow    []netip.Prefix      `env:"FETCH_ALLOW" doc:"Private networks from which pictures may be fetched all the same, as 10.1.0.0/16. Else only public addresses are."`
 	Proxies       []netip.Prefix      `env:"PROXIES" doc:"Networks of the proxies in front, as 10.0.0.0/8: their X-Forwarded-For is believed when strangers subscribe. A proxy on this machine is."`
+	ReminderGap   time.Duration       `env:"REMINDER_GAP" envDefault:"12h" doc:"Least time between two messages about one event, where reminders are concerned: closer ones are merged, and nobody gets a reminder so soon after another message about the event. 0s: reminders may come at any time."`
 	Undo          time.Duration       `env:"UNDO" envDefault:"60s" doc:"How long an announcement waits before the first call, so that it can be taken back."`
 	Rehearsal     time.Duration       `env:"REHEARSAL" envDefault:"24h" doc:"How long before its time a scheduled announcement is rehearsed (credentials, budgets, pictures, links, lists), so that organisers hear in time of what would go wrong; 0: never."`
 	Missed        announce.IfMissed   `env:"MISSED" envDefault:"hold" doc:"What becomes of an announcement whose time came while no server ran, more than an hour before one starts: hold (a person decides, organisers are told), fire (publish it at once) or skip. An announcement may say otherwise (if_missed)."`
@@ -146,6 +147,9 @@ func load(environ map[string]string) (Config, error) {
 		bad("PUBLIC_URL", "%q is not a web address: write https://crieur.example.org", c.PublicURL)
 	} else if u.Scheme == "http" && !loopback(u.Hostname()) {
 		bad("PUBLIC_URL", "must begin with https://: links in mail carry the right to unsubscribe")
+	}
+	if c.ReminderGap < 0 || c.ReminderGap > 30*24*time.Hour {
+		bad("REMINDER_GAP", "must be between 0s and 720h")
 	}
 	if c.Undo < 0 || c.Undo > 24*time.Hour {
 		bad("UNDO", "must be between 0s and 24h")

@@ -59,7 +59,7 @@ func (s *Service) revised(ctx context.Context, id announce.ID, expected int, d a
 
 // succeed makes a the revision after old.
 func succeed(old announce.Announcement, a *announce.Announcement) {
-	a.ID, a.Rev, a.Created, a.Of, a.OfRev = old.ID, old.Rev+1, old.Created, old.Of, old.OfRev
+	a.ID, a.Rev, a.Created, a.Of, a.OfRev, a.Wave = old.ID, old.Rev+1, old.Created, old.Of, old.OfRev, old.Wave
 	if a.Event == nil {
 		return
 	}
@@ -76,11 +76,22 @@ func (s *Service) make(ctx context.Context, c *change, actor, standing string, p
 		return Accepted{}, err
 	}
 	with.Standing, with.Plan = standing, plan
-	followed, err := s.Store.Change(ctx, c.old.Rev, sub, with)
+	var followed bool
+	for tries := range 5 { // while reminders are being made
+		if sub.Waves, err = s.remindersOf(ctx, c.now, actor, c.now.Updated); err != nil {
+			return Accepted{}, err
+		}
+		if followed, err = s.Store.Change(ctx, c.old.Rev, sub, with); !errors.Is(err, store.ErrMade) || tries == 4 {
+			break
+		}
+	}
 	if err != nil {
 		return Accepted{}, err
 	}
 	made := Accepted{ID: c.now.ID, Rev: c.now.Rev}
+	if sub.Waves != nil {
+		made.Reminders = planned(sub.Waves.All)
+	}
 	s.enqueue(ctx, c.composed, c.now.ID)
 	if followed {
 		made.FollowUp = c.follow.ID

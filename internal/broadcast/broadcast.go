@@ -54,13 +54,14 @@ type Options struct {
 	Cards      bool   // an event without an image gets a card
 	CardColour string // of cards, #rrggbb; empty: by the community's name
 
-	Undo       time.Duration     // before the first call, unless the announcement says otherwise
-	Missed     announce.IfMissed // what becomes of what was missed while no server ran, unless the announcement says otherwise; empty: it is held
-	Lead       time.Duration     // how long before its time a scheduled announcement is rehearsed; 0: none is
-	CheckEvery time.Duration     // between two looks at the accounts' health; 0: none
-	SettleGap  time.Duration     // between two looks for a lost call; 0: 60 s
-	Grace      time.Duration     // for calls under way when Run is told to stop; 0: 25 s
-	Lease      time.Duration     // how long a delivery is kept from others after the last sign of life; 0: 90 s
+	Undo        time.Duration     // before the first call, unless the announcement says otherwise
+	Missed      announce.IfMissed // what becomes of what was missed while no server ran, unless the announcement says otherwise; empty: it is held
+	Lead        time.Duration     // how long before its time a scheduled announcement is rehearsed; 0: none is
+	CheckEvery  time.Duration     // between two looks at the accounts' health; 0: none
+	SettleGap   time.Duration     // between two looks for a lost call; 0: 60 s
+	Grace       time.Duration     // for calls under way when Run is told to stop; 0: 25 s
+	Lease       time.Duration     // how long a delivery is kept from others after the last sign of life; 0: 90 s
+	ReminderGap time.Duration     // least time between two messages about one event, where reminders are concerned; 0: none
 
 	Answers func(ctx context.Context, address string) error // whether readers see something at a link; its error says what they see instead; nil: links are not rehearsed
 

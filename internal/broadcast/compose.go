@@ -230,6 +230,8 @@ func (s *Service) languages(a announce.Announcement, t account) []announce.Langu
 type Preview struct {
 	Channel  string            `json:"channel"`
 	Language announce.Language `json:"language"`
+	Reminder string            `json:"reminder,omitempty" doc:"Of a reminder: when it is told, as its at says."`
+	Due      *time.Time        `json:"due,omitempty" doc:"Of a reminder: that moment."`
 	Part     int               `json:"part,omitempty" doc:"Its place in a thread, from 0."`
 	Parts    int               `json:"parts,omitempty" doc:"Parts of the thread; absent: it stands alone."`
 	Subject  string            `json:"subject,omitempty"`
@@ -270,6 +272,30 @@ func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, err
 			people[t.Name] = &n
 		}
 	}
+	out := s.previews(ctx, a, people)
+	if len(a.Reminders) == 0 {
+		return out, nil
+	}
+	all, err := s.waves(a, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range all {
+		if w.state != store.WavePlanned || w.Empty() {
+			continue
+		}
+		c := s.child(a, w)
+		c.ID, c.Channels, c.Created, c.Updated = a.ID, w.accounts, now, now
+		for _, v := range s.previews(ctx, c, nil) {
+			v.Reminder, v.Due = w.At, &w.when.Instant
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// previews renders an announcement for every account it goes to. people is how many each personal one would write to.
+func (s *Service) previews(ctx context.Context, a announce.Announcement, people map[string]*int) []Preview {
 	out := []Preview{}
 	for _, p := range s.renderAll(ctx, a, s.targets(a)) {
 		if p.err != nil {
@@ -286,7 +312,7 @@ func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, err
 			out = append(out, v)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // due is the moment before which an announcement is not called out: the later of now + undo and publish_at.

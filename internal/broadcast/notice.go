@@ -211,6 +211,7 @@ func (s *Service) remind(ctx context.Context) {
 		for _, d := range rows {
 			s.tellTask(ctx, d)
 		}
+		s.tellWaves(ctx)
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Hour):

@@ -29,6 +29,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.warm(ctx); return nil })
 	g.Go(func() error { s.recount(ctx, ""); return nil })
 	g.Go(func() error { s.remind(ctx); return nil })
+	g.Go(func() error { s.makeWaves(ctx); return nil })
 	g.Go(func() error { s.watch(ctx); return nil })
 	g.Go(func() error { s.attend(ctx); return nil })
 	g.Go(func() error { s.noteVisits(ctx); return nil })

@@ -41,6 +41,7 @@ type Status struct {
 	Rehearsal    *Rehearsal               `json:"rehearsal,omitempty" doc:"What was found when it was last rehearsed; see rev."`
 	Of           announce.ID              `json:"of,omitempty" doc:"The announcement that this one follows: it tells of a change of it, or reminds of it."`
 	Followers    []Follower               `json:"followed_by,omitempty" doc:"What follows this announcement."`
+	Reminders    []Wave                   `json:"reminders,omitempty" doc:"What becomes of each reminder, the earliest first."`
 	Stopped      bool                     `json:"stopped,omitempty" doc:"All publishing is stopped: what waits goes on after a resume."`
 }
 
@@ -83,6 +84,9 @@ func (s *Service) Status(ctx context.Context, id announce.ID) (Status, error) {
 	}
 	st, err := s.describe(ctx, a, retracted, h)
 	if err != nil {
+		return Status{}, err
+	}
+	if st.Reminders, err = s.plannedOf(ctx, id, h); err != nil {
 		return Status{}, err
 	}
 	following, err := s.Store.Following(ctx, id)

@@ -33,6 +33,7 @@ type Planned struct {
 	PlanID    announce.ID `json:"plan_id"`
 	ExpiresAt time.Time   `json:"expires_at" doc:"It can be run until then."`
 	Steps     []Step      `json:"steps"`
+	Reminders []Wave      `json:"reminders,omitempty" doc:"What would become of each reminder, the earliest first."`
 }
 
 // planTTL is how long a plan can be run.
@@ -56,6 +57,13 @@ func (s *Service) Plan(ctx context.Context, id announce.ID, expected int, d anno
 	p := Planned{ID: id, Rev: expected, PlanID: announce.NewID(a.Updated), ExpiresAt: a.Updated.Add(planTTL)}
 	if p.Steps, err = s.steps(ctx, &c); err != nil {
 		return Planned{}, err
+	}
+	waves, err := s.remindersOf(ctx, a, "", a.Updated)
+	if err != nil {
+		return Planned{}, err
+	}
+	if waves != nil {
+		p.Reminders = planned(waves.All)
 	}
 	raw, err := json.Marshal(d)
 	if err != nil {

@@ -14,9 +14,10 @@ import (
 
 // Accepted is the answer to a submission or an amendment.
 type Accepted struct {
-	ID       announce.ID `json:"id"`
-	Rev      int         `json:"rev"`
-	FollowUp announce.ID `json:"follow_up,omitempty"` // the announcement that tells the change where what is out stays
+	ID        announce.ID `json:"id"`
+	Rev       int         `json:"rev"`
+	FollowUp  announce.ID `json:"follow_up,omitempty"` // the announcement that tells the change where what is out stays
+	Reminders []Wave      `json:"reminders,omitempty" doc:"What becomes of each reminder, the earliest first."`
 }
 
 // Submit accepts a draft: when it returns without an error, the announcement, its frozen messages and its deliveries
@@ -61,6 +62,12 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	accepted := Accepted{ID: a.ID, Rev: a.Rev}
 	c.counted = s.count(&c, a.ID)
 	sub := store.Submission{Announcement: a, Payloads: c.payloads, Deliveries: c.deliveries, Counted: c.counted, Actor: actor, Key: key}
+	if sub.Waves, err = s.remindersOf(ctx, a, actor, now); err != nil {
+		return Accepted{}, false, err
+	}
+	if sub.Waves != nil {
+		accepted.Reminders = planned(sub.Waves.All)
+	}
 	for _, p := range c.personal {
 		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 	}

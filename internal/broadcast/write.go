@@ -106,7 +106,7 @@ func (s *Service) next(ctx context.Context) (next announce.Announcement, found b
 	}
 	for _, e := range entries {
 		a := e.Announcement
-		if a.Event == nil || e.Retracted || a.Kind.AboutPast() || !a.Event.Over().After(now) || due(a, a.Updated).After(now) || off[a.Event.Start.Instant.UTC()] {
+		if a.Event == nil || a.Of != "" || e.Retracted || a.Kind.AboutPast() || !a.Event.Over().After(now) || due(a, a.Updated).After(now) || off[a.Event.Start.Instant.UTC()] {
 			continue
 		}
 		if !found || a.Event.Start.Instant.Before(next.Event.Start.Instant) {

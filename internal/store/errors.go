@@ -21,6 +21,7 @@ var (
 	ErrStale     = errors.New("the announcement has changed since it was read")           // a *StaleError says to what
 	ErrNotFound  = errors.New("not found")                                                //
 	ErrRetracted = errors.New("the announcement has been retracted")                      // it cannot be amended any more
+	ErrMade      = fmt.Errorf("%w: a reminder was made or changed this moment", ErrBusy)  // decide about the waves once more
 	ErrMoved     = errors.New("what this rests on has changed since")                     // nothing was changed
 	ErrFenced    = errors.New("somebody else has taken over this delivery")               // what was to be recorded is not
 	ErrNamed     = errors.New("an announcement that is still to go out names this topic") //

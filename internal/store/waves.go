@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -41,7 +41,7 @@ type Waves struct {
 	Stopped  []announce.ID // what was made of them, and is not told
 }
 
-// putWaves brings the waves of an announcement to their new form. ErrBusy: one of them was made, or changed, in between.
+// putWaves brings the waves of an announcement to their new form. ErrMade: one of them was made, or changed, in between.
 func (t *tx) putWaves(ctx context.Context, id announce.ID, w *Waves, now time.Time, actor string) error {
 	if w == nil {
 		return t.dropWaves(ctx, id)
@@ -52,7 +52,7 @@ func (t *tx) putWaves(ctx context.Context, id announce.ID, w *Waves, now time.Ti
 	}
 	for _, o := range old {
 		if o.Child != "" && !slices.ContainsFunc(w.All, func(n Wave) bool { return n.Child == o.Child }) && !slices.Contains(w.Stopped, o.Child) {
-			return fmt.Errorf("%w: a reminder was made this moment", ErrBusy)
+			return ErrMade
 		}
 	}
 	for _, child := range w.Stopped {
@@ -63,7 +63,7 @@ func (t *tx) putWaves(ctx context.Context, id announce.ID, w *Waves, now time.Ti
 	for _, c := range w.Children {
 		retracted, err := t.current(ctx, c.Announcement.ID, c.Announcement.Rev-1)
 		if err != nil || retracted {
-			return fmt.Errorf("%w: a reminder was changed this moment (%w)", ErrBusy, err)
+			return errors.Join(ErrMade, err)
 		}
 		enc, err := c.encode()
 		if err != nil {

@@ -18,10 +18,11 @@ import (
 
 // Accepted answers a submission or an amendment.
 type Accepted struct {
-	ID        announce.ID `json:"id"`
-	Rev       int         `json:"rev"`
-	StatusURL string      `json:"status_url" doc:"Where to read how it goes."`
-	FollowUp  announce.ID `json:"follow_up,omitempty" doc:"The announcement that tells what changed where what is out cannot be changed."`
+	ID        announce.ID      `json:"id"`
+	Rev       int              `json:"rev"`
+	StatusURL string           `json:"status_url" doc:"Where to read how it goes."`
+	FollowUp  announce.ID      `json:"follow_up,omitempty" doc:"The announcement that tells what changed where what is out cannot be changed."`
+	Reminders []broadcast.Wave `json:"reminders,omitempty" doc:"What becomes of each reminder, the earliest first."`
 }
 
 type acceptedOutput struct {
@@ -166,7 +167,7 @@ func (s *server) submit(ctx context.Context, in *struct {
 }
 
 func (s *server) accepted(a broadcast.Accepted, replayed bool) *acceptedOutput {
-	out := &acceptedOutput{ETag: etag(a.Rev), Body: Accepted{a.ID, a.Rev, s.Site.URL + "/v1/announcements/" + string(a.ID), a.FollowUp}}
+	out := &acceptedOutput{ETag: etag(a.Rev), Body: Accepted{a.ID, a.Rev, s.Site.URL + "/v1/announcements/" + string(a.ID), a.FollowUp, a.Reminders}}
 	if replayed {
 		out.Replayed = "true"
 	}
