@@ -58,7 +58,7 @@ type Decision struct {
 	What    string    `json:"what" doc:"submitted, amended, retracted, settled and so on, as in the audit log."`
 	By      string    `json:"by" doc:"The token's name, or how the person came in."`
 	Rev     int       `json:"rev,omitempty" doc:"The revision that it made."`
-	Title   string    `json:"title,omitempty" doc:"Of that revision."`
+	Note    string    `json:"note,omitempty" doc:"Of a revision: its title, or why it was made."`
 	Account string    `json:"account,omitempty"`
 }
 
@@ -175,7 +175,7 @@ func decisions(events []store.Event, rows []announce.Delivery) []Decision {
 		d := Decision{At: e.At.UTC(), What: e.What, By: plain(e.Actor), Account: e.Account}
 		if e.What == "submitted" || e.What == "amended" {
 			rev++
-			d.Rev, d.Title = rev, plain(e.Detail)
+			d.Rev, d.Note = rev, plain(e.Detail)
 		}
 		out = append(out, d)
 	}

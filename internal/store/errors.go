@@ -17,17 +17,17 @@ import (
 
 // What a caller may want to tell apart. Test with errors.Is.
 var (
-	ErrLocked    = errors.New("another process uses this state directory")                // a *LockedError says which
-	ErrStale     = errors.New("the announcement has changed since it was read")           // a *StaleError says to what
-	ErrNotFound  = errors.New("not found")                                                //
-	ErrRetracted = errors.New("the announcement has been retracted")                      // it cannot be amended any more
-	ErrMade      = fmt.Errorf("%w: a reminder was made or changed this moment", ErrBusy)  // decide about the waves once more
-	ErrMoved     = errors.New("what this rests on has changed since")                     // nothing was changed
-	ErrFenced    = errors.New("somebody else has taken over this delivery")               // what was to be recorded is not
-	ErrNamed     = errors.New("an announcement that is still to go out names this topic") //
-	ErrKeyReused = errors.New("this idempotency key was used for something else")         //
-	ErrFull      = errors.New("the disk is full, or nearly")                              // nothing was stored; works again when there is room
-	ErrBusy      = errors.New("the database does not answer now; try again shortly")      // nothing was stored, unless Postgres was lost during the commit
+	ErrLocked    = errors.New("another process uses this state directory")                       // a *LockedError says which
+	ErrStale     = errors.New("the announcement has changed since it was read")                  // a *StaleError says to what
+	ErrNotFound  = errors.New("not found")                                                       //
+	ErrRetracted = errors.New("the announcement has been retracted")                             // it cannot be amended any more
+	ErrMade      = errors.New("a reminder of this announcement was made or changed this moment") // decide about its waves once more
+	ErrMoved     = errors.New("what this rests on has changed since")                            // nothing was changed
+	ErrFenced    = errors.New("somebody else has taken over this delivery")                      // what was to be recorded is not
+	ErrNamed     = errors.New("an announcement that is still to go out names this topic")        //
+	ErrKeyReused = errors.New("this idempotency key was used for something else")                //
+	ErrFull      = errors.New("the disk is full, or nearly")                                     // nothing was stored; works again when there is room
+	ErrBusy      = errors.New("the database does not answer now; try again shortly")             // nothing was stored, unless Postgres was lost during the commit
 )
 
 // LockedError names who holds a state directory. It is ErrLocked.

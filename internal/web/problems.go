@@ -44,6 +44,8 @@ func answer(err error) huma.StatusError {
 		return huma.Error409Conflict("a call to the channel is under way; wait for its end, then look again")
 	case errors.Is(err, store.ErrFull):
 		return huma.NewError(http.StatusInsufficientStorage, "the disk of the server is full; nothing was changed, and what was accepted before is safe")
+	case errors.Is(err, store.ErrMade):
+		return huma.Error503ServiceUnavailable(err.Error() + "; repeat the request")
 	case errors.Is(err, store.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		return huma.Error503ServiceUnavailable("the database does not answer in time; repeat the request with the same Idempotency-Key")
 	}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// waving is an announcement with one wave, due in a day, and what is made of it.
+func waving(db *DB) (s, child Submission, w Wave) {
+	s = sample(db, "slack").personal(db, "email")
+	due := db.Now().Add(24 * time.Hour)
+	w = Wave{At: "-1d", Due: due, Make: db.Now(), State: WavePlanned}
+	s.Waves = &Waves{All: []Wave{w}}
+	child = sample(db, "slack").personal(db, "email")
+	child.Announcement.Kind, child.Announcement.Of, child.Announcement.OfRev, child.Apart = announce.KindReminder, s.Announcement.ID, 1, 12*time.Hour
+	child.Deliveries[0].First, child.Deliveries[0].Next = due, due
+	child.Plans[0].First, child.Plans[0].Next = due, due
+	w.State, w.Child = WaveMade, child.Announcement.ID
+	return s, child, w
+}
+
+// However many servers make a wave at once, it is made once; and not of a revision that is not current any more.
+func TestWaveIsMadeOnce(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		servers := p.servers(t)
+		db := servers[0]
+		s, child, w := waving(db)
+		id := save(t, db, s)
+		if ids, err := db.WavesIn(t.Context(), WavePlanned, db.Now(), 10); err != nil || !slices.Equal(ids, []announce.ID{id}) {
+			t.Fatalf("to be made: %v %v", ids, err)
+		}
+		if made, err := db.MakeWave(t.Context(), id, 2, w, &child); made || err != nil {
+			t.Fatalf("made of another revision: %v %v", made, err)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		times := 0
+		for i := range 8 {
+			wg.Go(func() {
+				mine := child
+				mine.Announcement.ID = announce.NewID(db.Now())
+				x := w
+				x.Child = mine.Announcement.ID
+				made, err := servers[i%len(servers)].MakeWave(t.Context(), id, 1, x, &mine)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					t.Error(err)
+				}
+				if made {
+					times++
+				}
+			})
+		}
+		wg.Wait()
+		rows, err := db.Waves(t.Context(), id)
+		must(t, err)
+		if times != 1 || len(rows) != 1 || rows[0].State != WaveMade {
+			t.Fatalf("made %d times: %+v", times, rows)
+		}
+		if following, err := db.Following(t.Context(), id); err != nil || len(following) != 1 || following[0].ID != rows[0].Child {
+			t.Errorf("%+v %v", following, err)
+		}
+	})
+}
+
+// A revision that does not know of a wave that was made in between is refused; one that stops it leaves nothing of it to do.
+func TestRevisionDecidesAboutWaves(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s, child, w := waving(db)
+		id := save(t, db, s)
+		add(t, db, 3)
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		r := s.next(db)
+		r.Waves = &Waves{All: []Wave{{At: "-1d", Due: w.Due, State: WavePlanned}}}
+		want(t, db.Revise(t.Context(), 1, r), ErrMade)
+		r.Waves.Children = []Submission{child.next(db)}
+		r.Waves.Children[0].Announcement.Rev = 5
+		r.Waves.All[0] = w
+		want(t, db.Revise(t.Context(), 1, r), ErrMade)
+		if a, _, err := db.Announcement(t.Context(), id); err != nil || a.Rev != 1 {
+			t.Fatalf("%+v %v", a, err)
+		}
+		r.Waves = &Waves{All: []Wave{{At: "-1d", Due: w.Due, State: WaveDropped}}, Stopped: []announce.ID{w.Child}}
+		must(t, db.Revise(t.Context(), 1, r))
+		p.clock.forward(25 * time.Hour)
+		planAll(t, db, 10)
+		none(t, db, "slack", w.Child)
+		idle(t, db, w.Child)
+		if _, retracted, err := db.Announcement(t.Context(), w.Child); !retracted || err != nil {
+			t.Errorf("it still stands: %v", err)
+		}
+	})
+}
+
+// Taking an announcement back ends its waves in the same change: those that were made, and those that were not.
+func TestWithdrawEndsWaves(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s, child, w := waving(db)
+		s.Waves.All = append(s.Waves.All, Wave{At: "-2h", Due: w.Due.Add(12 * time.Hour), Make: db.Now().Add(time.Hour), State: WavePlanned})
+		id := save(t, db, s)
+		add(t, db, 3)
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		must(t, db.Withdraw(t.Context(), id, 1, "ada", nil, db.Now()))
+		p.clock.forward(48 * time.Hour)
+		planAll(t, db, 10)
+		none(t, db, "slack", w.Child)
+		idle(t, db, w.Child)
+		if ids, err := db.WavesIn(t.Context(), WavePlanned, db.Now(), 10); err != nil || len(ids) != 0 {
+			t.Errorf("still to be made: %v %v", ids, err)
+		}
+	})
+}
+
+// Who got a letter about the event not long ago, or is about to get one, is left out of a wave's mailing; so is an account
+// with a post.
+func TestWaveLeavesOutWhoHeard(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s, child, w := waving(db)
+		id := save(t, db, s)
+		add(t, db, 4)
+		planAll(t, db, 10)
+		long := deliver(t, db, id)
+		p.clock.forward(13 * time.Hour)
+		short := deliver(t, db, id)
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		p.clock.forward(11 * time.Hour)
+		add2 := people(5)[4:]
+		if n, err := enlist(t.Context(), db, add2); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n := planAll(t, db, 2); n != 2 {
+			t.Errorf("%d are reminded, want who heard a day ago and who joined since", n)
+		}
+		var got []int64
+		for range 2 {
+			got = append(got, deliver(t, db, w.Child).Address)
+		}
+		if !slices.Contains(got, long.Address) || slices.Contains(got, short.Address) {
+			t.Errorf("reminded %v; %d heard a day ago, %d eleven hours ago", got, long.Address, short.Address)
+		}
+		none(t, db, "slack", w.Child) // the announcement itself is still to be posted there
+		if d := only(t, db, w.Child, "slack"); d.State() != announce.SkippedState || d.Fault == "" {
+			t.Errorf("%+v", d)
+		}
+	})
+}
