@@ -49,6 +49,7 @@ type Rules struct {
 	Accounts []string      // those that are switched on
 	Topics   []string      // that people can choose; none: an announcement's may be any words
 	Undo     time.Duration // when the draft says nothing
+	Known    bool          // it was announced before: of an event that is over the recap may still be given
 }
 
 // Fault is one thing wrong with what somebody wrote: where, and what to write instead.

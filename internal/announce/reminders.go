@@ -39,6 +39,11 @@ func (r Reminder) Empty() bool {
 	return r.Told() == KindRecap && len(r.Texts) == 0 && r.Link == ""
 }
 
+// recapped reports whether a recap of the event has something to tell.
+func (a Announcement) recapped() bool {
+	return slices.ContainsFunc(a.Reminders, func(r Reminder) bool { return r.Told() == KindRecap && !r.Empty() })
+}
+
 // Moment is when r is due for an event. Days are counted on the calendar: it is the same wall time, by the rules of
 // ParseWhen where clocks change. Hours are counted on a clock that never changes.
 func (r Reminder) Moment(e *Event) (When, error) {

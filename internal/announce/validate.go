@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -76,7 +75,7 @@ func (f *Faults) rest(a Announcement, r Rules) {
 		f.add("event", "is required for the kind %s", a.Kind)
 	}
 	f.address("link", a.Link)
-	f.eventFields(a, r.Now)
+	f.eventFields(a, r)
 	f.images(a)
 	f.aim("", a.Channels, a.Topics, a.Audience, r)
 	f.reminders(a, r)
@@ -126,7 +125,7 @@ func (f *Faults) aim(path string, channels, topics []string, languages []Languag
 
 func needsEvent(k Kind) bool { return k == KindEvent || k == KindReminder || k == KindCancellation }
 
-func (f *Faults) eventFields(a Announcement, now time.Time) {
+func (f *Faults) eventFields(a Announcement, r Rules) {
 	e := a.Event
 	if e == nil {
 		return
@@ -134,7 +133,7 @@ func (f *Faults) eventFields(a Announcement, now time.Time) {
 	if !e.Start.IsZero() {
 		if !e.End.IsZero() && !e.End.Instant.After(e.Start.Instant) {
 			f.add("event.ends_at", "must be after starts_at")
-		} else if !a.Kind.AboutPast() && !e.Over().After(now) {
+		} else if !a.Kind.AboutPast() && !e.Over().After(r.Now) && !(r.Known && a.recapped()) {
 			f.add("event.starts_at", "the event is over; only recap and news speak of past events")
 		}
 		if !a.At.IsZero() && !a.Kind.AboutPast() && !a.At.Instant.Before(e.Over()) {

@@ -49,6 +49,7 @@ func (s *Service) revised(ctx context.Context, id announce.ID, expected int, d a
 	if err != nil {
 		return old, a, err
 	}
+	rules.Known = true
 	if a, err = d.Announcement(rules); err != nil {
 		return old, a, err
 	}

@@ -271,7 +271,13 @@ func TestWavesAreToldInTheirTime(t *testing.T) {
 		t.Errorf("an empty recap: %+v", s.place.all())
 	}
 	d := s.status(a.ID).Announcement
-	d.Kind, d.Reminders[3].Link = announce.KindNews, "https://example.org/diapos"
+	if _, err := s.Amend(t.Context(), a.ID, 1, d, "test"); err == nil || !strings.Contains(err.Error(), "the event is over") {
+		t.Errorf("an event that is over was amended: %v", err)
+	}
+	d.Reminders[3].Link = "https://example.org/diapos"
+	if _, _, err := s.Submit(t.Context(), d, "test", nil); err == nil || !strings.Contains(err.Error(), "the event is over") {
+		t.Errorf("an event that is over was announced: %v", err)
+	}
 	s.to(moment(t, "2027-05-17T09:00"))
 	if _, err := s.Amend(t.Context(), a.ID, 1, d, "test"); err != nil {
 		t.Fatal(err)
