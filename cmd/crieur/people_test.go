@@ -122,7 +122,7 @@ func TestLifeOfASubscription(t *testing.T) {
 		}
 	}
 	raw, text = d.letter(t, "zoe@example.net", "Welcome")
-	if !strings.Contains(text, "May meetup") || !strings.Contains(text, "/preferences/") || !strings.Contains(text, "text/calendar") || !strings.Contains(raw, "List-Unsubscribe-Post:") {
+	if !strings.Contains(text, "May meetup") || !strings.Contains(text, "/preferences/") || !strings.Contains(text, "text/calendar") || !strings.Contains(raw, "List-Unsubscribe:") || strings.Contains(raw, "List-Unsubscribe-Post:") {
 		t.Errorf("the welcome:\n%s", text)
 	}
 	m, err := mail.ReadMessage(strings.NewReader(invitation))
