@@ -19,12 +19,13 @@ type page struct {
 	Account, Channel string
 	Subject          string // the title, with what the kind adds to it
 	Title            string
-	Summary          string // by the author, or the first sentences of the body
-	Lead             string // the author's summary, else the body without its links when Page says one: for short channels
-	Body             any    // string or template.HTML
-	Event            *event // nil when there is none
-	Link             string // where to read more; empty when the event's addresses say it already
-	Page             string // the one address to follow: Link, else where to sign up, else where to watch
+	Summary          string  // by the author, or the first sentences of the body
+	Lead             string  // the author's summary, else the body without its links when Page says one: for short channels
+	Body             any     // string or template.HTML
+	Event            *event  // nil when there is none
+	Digest           *digest // nil but for a digest
+	Link             string  // where to read more; empty when the event's addresses say it already
+	Page             string  // the one address to follow: Link, else where to sign up, else where to watch
 	Topics           []string
 	Hashtags         []string // words for hashtags: the account's own, then the topics; empty on a channel of longer texts without own ones
 	Images           []image
@@ -148,6 +149,9 @@ func (t told) page(p pen) page {
 	}
 	out.Page = p.address(mainLink(a))
 	out.Link = p.address(a.Link)
+	if a.Digest != nil {
+		out.Digest = t.digest(p, *a.Digest)
+	}
 	if a.Event != nil {
 		out.Event = t.event(p, a.Event)
 		if out.Link == out.Event.SignUp || out.Link == out.Event.Online {

@@ -55,6 +55,10 @@ func (k Kind) Listed() bool {
 	return k != KindWelcome && k != KindConfirm && k != KindPreferences && k != KindNotice
 }
 
+// Urgent reports whether announcements of this kind go at once to everybody whom they concern, also to those who chose a
+// digest: it would come too late.
+func (k Kind) Urgent() bool { return k == KindChange || k == KindCancellation }
+
 // AboutPast reports whether an announcement of this kind makes sense after its event is over.
 func (k Kind) AboutPast() bool { return k == KindRecap || k == KindNews || k == KindDigest }
 
@@ -92,6 +96,7 @@ type Announcement struct {
 	Overrides map[string]Text   `json:"overrides,omitempty"`          // by channel or account
 	Reminders []Reminder        `json:"reminders,omitempty"`          // when the event is told of again
 	Wave      string            `json:"wave,omitempty"`               // of what Of reminds with: Reminder.At
+	Digest    *Digest           `json:"digest,omitempty"`             // what a digest tells of; nil: it is none
 	Zone      string            `json:"time_zone"`
 	At        When              `json:"publish_at,omitzero"` // zero: now
 	IfMissed  IfMissed          `json:"if_missed,omitempty"` // empty: as the server does

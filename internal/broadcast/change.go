@@ -39,7 +39,7 @@ func (s *Service) think(ctx context.Context, old, now announce.Announcement) (c 
 		return c, err
 	}
 	var closed bool
-	if c.told, closed, err = s.Store.Told(ctx, now.ID); err != nil {
+	if c.told, closed, err = s.Store.FirstTold(ctx, now.ID); err != nil {
 		return c, err
 	}
 	c.closes = called(now) && (closed || !called(old))

@@ -35,13 +35,16 @@ func Standings() []Standing {
 // Frequency is how often an address is written to.
 type Frequency string
 
-// The frequencies.
-const (
-	Now     Frequency = "now" // each announcement by itself
-	Daily   Frequency = "daily"
-	Weekly  Frequency = "weekly"
-	Monthly Frequency = "monthly"
-)
+// Now is each announcement by itself, at once. Every other frequency is the name of a digest.
+const Now Frequency = "now"
+
+// digest is the digest that a frequency stands for; empty: none.
+func (f Frequency) digest() string {
+	if f == "" || f == Now {
+		return ""
+	}
+	return string(f)
+}
 
 // Address is one address of a person on a personal channel, and all that the person chose for it.
 type Address struct {

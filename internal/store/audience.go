@@ -54,8 +54,11 @@ func (who audience) where(ctx context.Context, c conn, now time.Time) (string, [
 		return where, args, nil
 	}
 	// Pages go by ID: no index on the channel may tempt the database to read everybody for each of them.
-	sql := `channel || '' = ? AND standing = 'active' AND frequency = 'now' AND paused_until <= ?`
+	sql := `channel || '' = ? AND standing = 'active' AND paused_until <= ?`
 	args := []any{who.channel, us(now)}
+	if !who.kind.Urgent() {
+		sql += ` AND frequency = 'now'`
+	}
 	if len(who.languages) > 0 {
 		var either []string
 		for _, l := range who.languages {

@@ -89,15 +89,16 @@ func (t *tx) put(ctx context.Context, a Address, mailbox string, replaces int64,
 	if owed != "" {
 		owedAt = us(t.now)
 	}
-	written, err = t.one(ctx, `INSERT INTO addresses (channel, mailbox, address, name, language, zone, standing, paused_until, frequency, quiet_from, quiet_to,
-			everything, replaces, owed, owed_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	written, err = t.one(ctx, `INSERT INTO addresses (channel, mailbox, address, name, language, zone, standing, paused_until, frequency, digest, digested, quiet_from, quiet_to,
+			everything, replaces, owed, owed_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (channel, mailbox) DO UPDATE SET address = excluded.address, name = excluded.name, language = excluded.language, zone = excluded.zone,
-			standing = excluded.standing, paused_until = excluded.paused_until, frequency = excluded.frequency, quiet_from = excluded.quiet_from,
+			standing = excluded.standing, paused_until = excluded.paused_until, frequency = excluded.frequency,
+			digest = excluded.digest, digested = excluded.digested, digest_until = 0, quiet_from = excluded.quiet_from,
 			quiet_to = excluded.quiet_to, everything = excluded.everything, hard_at = 0, soft = 0, soft_at = 0, replaces = excluded.replaces,
 			owed = excluded.owed, owed_at = excluded.owed_at, updated_at = excluded.updated_at WHERE `+where+` RETURNING id`,
 		[]any{
 			a.Channel, mailbox, strings.TrimSpace(clean(a.Address)), clean(a.Name), string(a.Language), clean(a.Zone), string(cmp.Or(a.Standing, Active)),
-			us(a.PausedUntil), string(cmp.Or(a.Frequency, Now)), a.QuietFrom, a.QuietTo, flag(a.Everything), replaces, owed, owedAt, us(t.now), us(t.now),
+			us(a.PausedUntil), string(cmp.Or(a.Frequency, Now)), a.Frequency.digest(), us(t.now), a.QuietFrom, a.QuietTo, flag(a.Everything), replaces, owed, owedAt, us(t.now), us(t.now),
 		}, &id)
 	return id, written, err
 }
@@ -135,6 +136,9 @@ func (t *tx) change(ctx context.Context, before Address, after *Address, d Deed)
 	if _, err := t.exec(ctx, `UPDATE addresses SET name = ?, language = ?, zone = ?, standing = ?, paused_until = ?, frequency = ?, quiet_from = ?, quiet_to = ?,
 		everything = ?, updated_at = ? WHERE id = ?`, clean(after.Name), string(after.Language), clean(after.Zone), string(after.Standing), us(after.PausedUntil),
 		string(after.Frequency), after.QuietFrom, after.QuietTo, flag(after.Everything), us(t.now), after.ID); err != nil {
+		return err
+	}
+	if err := t.pace(ctx, before, *after); err != nil {
 		return err
 	}
 	if !slices.Equal(before.Topics, after.Topics) {

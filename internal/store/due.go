@@ -29,7 +29,7 @@ const dueQuery = `SELECT account, announcement FROM (
 const (
 	openPlans = `FROM accounts a CROSS JOIN plans p WHERE p.account = a.account AND p.open = 1 AND p.held_at = 0 AND a.stopped = 0 AND a.paused_until <= ?`
 	planDue   = `(CASE WHEN p.canary > 0 AND p.leased >= p.canary AND p.done = 1 THEN p.canary_until ELSE p.next END)`
-	planBusy  = `(p.wanted = 1 AND p.done = 0 OR p.leased < p.position)`
+	planBusy  = `(p.wanted = 1 AND p.done = 0 AND p.run = 0 OR p.leased < p.position)`
 	planLapse = `(SELECT MIN(s.lease_until) FROM leases s WHERE s.plan = p.id)`
 	planLater = `(SELECT MIN(l.next) FROM letters l WHERE l.plan = p.id AND l.next > l.first_due)`
 )

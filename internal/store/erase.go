@@ -58,7 +58,7 @@ func (t *tx) erase(ctx context.Context, id int64, d Deed) error {
 		}
 	}
 	if _, err := t.exec(ctx, `UPDATE addresses SET mailbox = ?, address = '', name = '', language = '', zone = '', standing = 'erased', paused_until = 0,
-		frequency = 'now', quiet_from = 0, quiet_to = 0, everything = 0, hard_at = 0, soft = 0, soft_at = 0, replaces = 0, owed = '', owed_at = 0, updated_at = ? WHERE id = ?`,
+		frequency = 'now', digest = '', digested = 0, digest_until = 0, quiet_from = 0, quiet_to = 0, everything = 0, hard_at = 0, soft = 0, soft_at = 0, replaces = 0, owed = '', owed_at = 0, updated_at = ? WHERE id = ?`,
 		emptied(id), us(t.now), id); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (t *tx) insertSQLite(ctx context.Context, p imports, all []Import, fresh []
 	now := us(t.now)
 	plain := &rows{conn: t.conn, shared: []any{now}, width: 6, row: `(?, 'email', ?, ?, ?, ?, ?, ?1, ?1)`,
 		head: `INSERT INTO addresses (id, channel, mailbox, address, name, language, standing, created_at, updated_at) VALUES `}
-	full := &rows{conn: t.conn, width: 16, row: `(` + marked(16) + `)`, head: `INSERT INTO addresses (id, channel, mailbox, address, name, language, zone, standing, frequency, quiet_from, quiet_to,
+	full := &rows{conn: t.conn, width: 18, row: `(` + marked(18) + `)`, head: `INSERT INTO addresses (id, channel, mailbox, address, name, language, zone, standing, frequency, digest, digested, quiet_from, quiet_to,
 		everything, owed, owed_at, created_at, updated_at) VALUES `}
 	topics := &rows{conn: t.conn, width: 2, row: `(?, ?)`, head: `INSERT INTO subscriptions (address, topic) VALUES `}
 	slices.SortFunc(fresh, func(i, k int) int { return cmp.Compare(p.mailboxes[i], p.mailboxes[k]) })
@@ -57,7 +57,7 @@ func (t *tx) insertSQLite(ctx context.Context, p imports, all []Import, fresh []
 			err = plain.add(ctx, id, a.Address, a.Address, a.Name, string(a.Language), string(a.Standing))
 		} else {
 			err = full.add(ctx, id, a.Channel, p.mailboxes[i], a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing),
-				string(cmp.Or(a.Frequency, Now)), a.QuietFrom, a.QuietTo, flag(a.Everything), owed, owedAt, now, now)
+				string(cmp.Or(a.Frequency, Now)), a.Frequency.digest(), now, a.QuietFrom, a.QuietTo, flag(a.Everything), owed, owedAt, now, now)
 		}
 		if err != nil {
 			return err
@@ -197,7 +197,7 @@ func (r *rows) end(ctx context.Context) error {
 // into a temporary table, which it would need beside it. Whoever was added meanwhile by somebody else is known.
 func (t *tx) insertPostgres(ctx context.Context, p imports, all []Import, fresh []int, n *Tally) error {
 	size := len(fresh)
-	var text [9][]string
+	var text [10][]string
 	for c := range text {
 		text[c] = make([]string, size)
 	}
@@ -210,7 +210,7 @@ func (t *tx) insertPostgres(ctx context.Context, p imports, all []Import, fresh 
 		a := &all[i].Address
 		owed, owedAt := owing(a, now)
 		for c, v := range []string{
-			a.Channel, p.mailboxes[i], a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing), string(cmp.Or(a.Frequency, Now)), owed,
+			a.Channel, p.mailboxes[i], a.Address, a.Name, string(a.Language), a.Zone, string(a.Standing), string(cmp.Or(a.Frequency, Now)), a.Frequency.digest(), owed,
 		} {
 			text[c][k] = v
 		}
@@ -219,12 +219,12 @@ func (t *tx) insertPostgres(ctx context.Context, p imports, all []Import, fresh 
 		}
 	}
 	ids := make(map[string]int64, size)
-	if err := t.each(ctx, `INSERT INTO addresses (channel, mailbox, address, name, language, zone, standing, frequency, owed, quiet_from, quiet_to, everything, owed_at, created_at, updated_at)
-		SELECT f.*, ?::bigint, ?::bigint FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
+	if err := t.each(ctx, `INSERT INTO addresses (channel, mailbox, address, name, language, zone, standing, frequency, digest, owed, quiet_from, quiet_to, everything, owed_at, created_at, updated_at, digested)
+		SELECT f.*, ?::bigint, ?::bigint, ?::bigint FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
 			?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS f
 		ON CONFLICT (channel, mailbox) DO NOTHING RETURNING id, channel, mailbox`,
 		[]any{
-			now, now, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], text[8],
+			now, now, now, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], text[8], text[9],
 			number[0], number[1], number[2], number[3],
 		}, func(scan func(...any) error) error {
 			var id int64

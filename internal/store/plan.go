@@ -24,6 +24,7 @@ type plan struct {
 	planned, fence         int64
 	held                   bool  // nothing begins
 	keeps                  bool  // a letter that was seen stays as it is
+	run                    int64 // of a digest, whose pages add the letters; 0: the planner does
 	canary                 int64 // whoever comes after it waits until canaryUntil; 0: nobody
 	canaryUntil            time.Time
 	turn                   turn
@@ -31,14 +32,14 @@ type plan struct {
 
 const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to, follows, follows_rev, keeps,
 	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at,
-	held_at, canary, canary_until`
+	held_at, canary, canary_until, run`
 
 func scanPlan(scan func(...any) error) (p plan, err error) {
 	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil, keeps int64
 	var topics, languages string
 	if err = scan(&p.id, &p.announcement, &p.account, &p.rev, &wanted, &first, &next, &p.audience.kind, &p.audience.language, &p.audience.zone, &topics, &languages,
 		&p.audience.only, &p.audience.follows, &p.audience.before, &keeps, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
-		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil); err != nil {
+		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil, &p.run); err != nil {
 		return p, err
 	}
 	p.wanted, p.started, p.done, p.first, p.next = wanted == 1, started == 1, done == 1, at(first), at(next)
@@ -101,9 +102,9 @@ func (t *tx) putPlan(ctx context.Context, a announce.Announcement, p Plan) error
 		a.Rev, us(p.Next), us(first), string(who.kind), string(who.language), who.zone, string(topics), string(languages), flag(p.Keeps), string(a.ID), p.Account)
 	for n == 0 && err == nil {
 		n, err = t.exec(ctx, `INSERT INTO plans (id, announcement, account, rev, first_due, next, kind, language, zone, topics, languages, only_to,
-			follows, follows_rev, keeps) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+			follows, follows_rev, keeps, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 			newPlanID(t.now), string(a.ID), p.Account, a.Rev, us(first), us(p.Next), string(who.kind), string(who.language), who.zone,
-			string(topics), string(languages), p.Only, who.follows, who.before, flag(p.Keeps))
+			string(topics), string(languages), p.Only, who.follows, who.before, flag(p.Keeps), p.Run)
 	}
 	return err
 }
@@ -130,7 +131,7 @@ func (db *DB) Plan(ctx context.Context, page int) (done bool, planned int, err e
 	return done, planned, nil
 }
 
-const duePlan = `open = 1 AND wanted = 1 AND done = 0 AND next <= ?`
+const duePlan = `open = 1 AND wanted = 1 AND done = 0 AND run = 0 AND next <= ?`
 
 func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err error) {
 	due, err := t.plans(ctx, duePlan+` ORDER BY next, id LIMIT 1`+t.lock("FOR NO KEY UPDATE SKIP LOCKED"), us(t.now))

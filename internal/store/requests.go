@@ -243,8 +243,9 @@ func (t *tx) confirm(ctx context.Context, id int64, d Deed, letter string) error
 	if person == 0 {
 		person = old
 	}
-	if _, err := t.exec(ctx, `UPDATE addresses SET standing = 'active', person = CASE WHEN replaces > 0 THEN ? ELSE person END, replaces = 0, owed = ?, owed_at = ?, hard_at = 0, soft = 0, soft_at = 0, updated_at = ? WHERE id = ?`,
-		person, letter, us(t.now), us(t.now), id); err != nil {
+	if _, err := t.exec(ctx, `UPDATE addresses SET standing = 'active', person = CASE WHEN replaces > 0 THEN ? ELSE person END, digested = COALESCE((SELECT o.digested FROM addresses o WHERE o.id = addresses.replaces AND o.digest <> ''), ?),
+		replaces = 0, owed = ?, owed_at = ?, hard_at = 0, soft = 0, soft_at = 0, updated_at = ? WHERE id = ?`,
+		person, us(t.now), letter, us(t.now), us(t.now), id); err != nil {
 		return err
 	}
 	t.tell(id, d)

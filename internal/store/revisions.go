@@ -50,9 +50,9 @@ func (db *DB) Payloads(ctx context.Context, id announce.ID, rev int) (all []Payl
 	return all, nil
 }
 
-// Told is since when readers may have seen something of an announcement; zero: nothing of it is out or was called.
+// FirstTold is since when readers may have seen something of an announcement; zero: nothing of it is out or was called.
 // closed: what is not out is not published any more.
-func (db *DB) Told(ctx context.Context, id announce.ID) (since time.Time, closed bool, err error) {
+func (db *DB) FirstTold(ctx context.Context, id announce.ID) (since time.Time, closed bool, err error) {
 	var first int64
 	var shut int
 	_, err = db.read().one(ctx, `SELECT a.closed, COALESCE((SELECT MIN(first_due) FROM (

@@ -109,8 +109,8 @@ func (db *DB) Save(ctx context.Context, s Submission) (replay []byte, replayed b
 
 func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	a := s.Announcement
-	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, of, of_rev, apart, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(a.ID), a.Rev, flag(a.Kind.Listed()), publishAt(a), string(a.Of), a.OfRev, s.Apart.Microseconds(), us(a.Created), us(a.Updated)); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, due_at, of, of_rev, apart, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, flag(a.Kind.Listed() && s.run() == 0), publishAt(a), us(s.due(t.now)), string(a.Of), a.OfRev, s.Apart.Microseconds(), us(a.Created), us(a.Updated)); err != nil {
 		return err
 	}
 	if err := t.putRevision(ctx, s, w); err != nil {
@@ -177,4 +177,37 @@ func (db *DB) Prune(ctx context.Context) error {
 		})
 	}
 	return err
+}
+
+// run is the run of a digest that a submission is an edition of; 0: it is none.
+func (s Submission) run() int64 {
+	for _, p := range s.Plans {
+		if p.Run > 0 {
+			return p.Run
+		}
+	}
+	return 0
+}
+
+// due is when a submission comes due first: not before it is on record.
+func (s Submission) due(now time.Time) time.Time {
+	var first time.Time
+	earlier := func(t, otherwise time.Time) {
+		if t.IsZero() {
+			t = otherwise
+		}
+		if first.IsZero() || t.Before(first) {
+			first = t
+		}
+	}
+	for _, p := range s.Plans {
+		earlier(p.First, p.Next)
+	}
+	for _, d := range s.Deliveries {
+		earlier(d.First, d.Next)
+	}
+	if first.Before(now) {
+		return now
+	}
+	return first
 }

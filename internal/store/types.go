@@ -38,6 +38,7 @@ type Plan struct {
 	Only    int64 // the one address that is written to; 0: the announcement's audience
 	Before  int   // those are written to who have a letter of Announcement.Of on the account, from before that revision; 0: the announcement's audience
 	Keeps   bool  // a letter that was seen stays as it is when the announcement is amended: the account cannot change it
+	Run     int64 // the run of a digest that adds the letters; 0: the planner does
 }
 
 // Key makes a repeated request the same request: Token and Key name it, Hash is of its body, Answer and Status are
@@ -111,7 +112,7 @@ type Token struct {
 
 // Event is one line of the audit log. What is one of: submitted, amended, retracted, delivery (State is its new state),
 // settled, skipped, missed, released, rehearsed, planned, paused, group-paused, held, announcement-resumed, account-stopped, account-resumed, stopped, resumed, token-created, token-revoked,
-// subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what),
+// subscriber (Detail is the number of the address, and what was done), subscribers (how many at once, and what), digest, digest-removed, digest-run,
 // suppression-lifted, topic, topic-removed.
 type Event struct {
 	Seq          int64 // increases in order of commit; never reused

@@ -48,6 +48,7 @@ CREATE TABLE announcements (
 	of_rev     BIGINT NOT NULL DEFAULT 0, -- the revision of it that this one was made from
 	closed     BIGINT NOT NULL DEFAULT 0, -- what is not out is not published any more: it was cancelled
 	apart      BIGINT NOT NULL DEFAULT 0, -- of a wave: least microseconds between two messages about its event; 0: that does not matter
+	due_at     BIGINT NOT NULL DEFAULT 0, -- when it came due first, or will
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
 );
@@ -56,6 +57,7 @@ CREATE INDEX announcements_listed ON announcements (id) WHERE listed = 1;
 CREATE INDEX announcements_publish ON announcements (publish_at) WHERE publish_at > 0;
 CREATE INDEX announcements_held ON announcements (held_at) WHERE held_at > 0;
 CREATE INDEX announcements_of ON announcements (of) WHERE of <> '';
+CREATE INDEX announcements_due ON announcements (due_at) WHERE listed = 1;
 
 -- What was found when an announcement that waits for its time was last rehearsed.
 CREATE TABLE rehearsals (
@@ -131,6 +133,7 @@ CREATE TABLE plans (
 	follows      BIGINT NOT NULL DEFAULT 0, -- whoever has a letter of that plan is written to; 0: the audience is the announcement's
 	follows_rev  BIGINT NOT NULL DEFAULT 0, -- only those whose letter is of an earlier revision than this
 	keeps        BIGINT NOT NULL DEFAULT 0, -- a letter that was seen stays as it is: the account cannot change it
+	run          BIGINT NOT NULL DEFAULT 0, -- of digest_runs, whose pages add the letters; 0: the planner does
 	started      BIGINT NOT NULL DEFAULT 0, -- last_id is set
 	done         BIGINT NOT NULL DEFAULT 0, -- everybody up to last_id has a letter
 	position     BIGINT NOT NULL DEFAULT 0, -- whoever gets one has a letter, up to this address
@@ -156,6 +159,7 @@ CREATE TABLE plans (
 );
 CREATE UNIQUE INDEX plans_announcement ON plans (announcement, account);
 CREATE INDEX plans_open ON plans (account, next) WHERE open = 1;
+CREATE INDEX plans_run ON plans (run) WHERE run > 0;
 CREATE INDEX plans_held ON plans (held_at) WHERE held_at > 0;
 
 -- A letter is what one address gets by a plan. Who works on it: whoever leased it. What is still to be done for a letter

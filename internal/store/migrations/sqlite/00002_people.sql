@@ -13,7 +13,10 @@ CREATE TABLE addresses (
 	zone         TEXT   NOT NULL DEFAULT '',  -- IANA; '': the community's
 	standing     TEXT   NOT NULL,             -- pending, active, unsubscribed, bounced, complained, removed, erased
 	paused_until INTEGER NOT NULL DEFAULT 0,
-	frequency    TEXT   NOT NULL DEFAULT 'now', -- now, daily, weekly, monthly
+	frequency    TEXT   NOT NULL DEFAULT 'now', -- now, or the name of a digest
+	digest       TEXT   NOT NULL DEFAULT '',  -- the digest that is to tell them next: that of frequency or, after they chose now, one last; '': none
+	digested     INTEGER NOT NULL DEFAULT 0,   -- what came due up to then they were told
+	digest_until INTEGER NOT NULL DEFAULT 0,   -- the last digest tells what came due up to then; 0: it is not the last
 	quiet_from   INTEGER NOT NULL DEFAULT 0,   -- minutes after midnight in zone; nothing is sent from quiet_from to quiet_to; equal: any time will do
 	quiet_to     INTEGER NOT NULL DEFAULT 0,
 	everything   INTEGER NOT NULL DEFAULT 1,   -- every topic that is not private, beside those of subscriptions
@@ -29,6 +32,7 @@ CREATE TABLE addresses (
 CREATE UNIQUE INDEX addresses_mailbox ON addresses (channel, mailbox);
 CREATE INDEX addresses_person ON addresses (person) WHERE person > 0;
 CREATE INDEX addresses_replaces ON addresses (replaces) WHERE replaces > 0;
+CREATE INDEX addresses_digest ON addresses (digest, id) WHERE digest <> '';
 CREATE INDEX addresses_owed ON addresses (owed_at) WHERE owed <> '';
 CREATE INDEX addresses_pending ON addresses (updated_at) WHERE standing = 'pending';
 
@@ -115,3 +119,40 @@ CREATE TABLE imports (
 	refused     INTEGER NOT NULL,
 	updated_at  INTEGER NOT NULL
 );
+
+-- Digests gather what was announced, for whoever does not want each announcement by itself.
+CREATE TABLE digests (
+	name      TEXT PRIMARY KEY NOT NULL,
+	schedule  TEXT   NOT NULL,              -- cron line of five fields
+	zone      TEXT   NOT NULL DEFAULT '',   -- IANA; '': the community's
+	labels    TEXT   NOT NULL DEFAULT '{}', -- JSON: language -> words
+	topics    TEXT   NOT NULL DEFAULT '[]', -- JSON: only what is about one of them; []: whatever it is about
+	languages TEXT   NOT NULL DEFAULT '[]', -- JSON: only what is written in one of them; []: in whatever language
+	accounts  TEXT   NOT NULL DEFAULT '[]', -- JSON: broadcast accounts that get a summary too
+	outside   INTEGER NOT NULL DEFAULT 0,    -- only started from outside
+	off       INTEGER NOT NULL DEFAULT 0,
+	place     INTEGER NOT NULL,              -- order on pages
+	since     INTEGER NOT NULL DEFAULT 0     -- occurrences up to then are not made; 0: it never ran
+);
+INSERT INTO digests (name, schedule, place) VALUES ('daily', '0 8 * * *', 1), ('weekly', '0 8 * * 1', 2), ('monthly', '0 8 1 * *', 3);
+
+-- A run is one occurrence of a digest: whoever has its name is told what they have not heard of.
+CREATE TABLE digest_runs (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	digest       TEXT   NOT NULL,
+	period       TEXT   NOT NULL,            -- the occurrence's wall time in its zone
+	zone         TEXT   NOT NULL,
+	due          INTEGER NOT NULL,            -- it tells what came due up to then
+	late         INTEGER NOT NULL,
+	how          TEXT   NOT NULL,            -- who started it
+	state        TEXT   NOT NULL DEFAULT 'waiting', -- waiting, running, done, skipped
+	position     INTEGER NOT NULL DEFAULT 0,  -- people up to this address were looked at
+	last_id      INTEGER NOT NULL DEFAULT 0,
+	people       INTEGER NOT NULL DEFAULT 0,  -- so many were looked at
+	letters      INTEGER NOT NULL DEFAULT 0,
+	announcement TEXT   NOT NULL DEFAULT '', -- the summary on broadcast accounts
+	created_at   INTEGER NOT NULL,
+	ended_at     INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX digest_runs_period ON digest_runs (digest, period);
+CREATE INDEX digest_runs_open ON digest_runs (due) WHERE state IN ('waiting', 'running');
