@@ -20,6 +20,7 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/bounce"
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/digest"
 	"github.com/crieur/crieur/internal/fetch"
 	"github.com/crieur/crieur/internal/media"
 	"github.com/crieur/crieur/internal/people"
@@ -39,6 +40,7 @@ type app struct {
 	queue   *queue.Queue // nil unless opened to run
 	service *broadcast.Service
 	people  *people.Service
+	digests *digest.Service
 	links   *people.Links
 	intake  *bounce.Intake
 	chats   *chats            // nil: nobody is written to over Telegram
@@ -127,6 +129,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 	a.people = people.New(people.Options{
 		Store: a.store, Links: a.links, Site: c.site(), Channels: a.service.Personal(), Write: a.service.Write, Tell: a.service.Tell, Address: publishers.Address, Log: log, HourlyLetters: c.Confirmations,
 	})
+	a.digests = digest.New(digest.Options{Store: a.store, Broadcast: a.service, Site: c.site(), Log: log, Point: how.point})
 	var telegram func(people.Bearer, announce.Language) string
 	if a.chats = chatsOf(accounts); a.chats != nil {
 		a.chats.people, a.chats.links, a.chats.log = a.people, a.links, log
@@ -137,7 +140,7 @@ func open(ctx context.Context, c Config, environ map[string]string, log *slog.Lo
 		bounced = a.bounced
 	}
 	a.handler = web.Handler(web.Options{
-		Service: a.service, People: a.people, Store: a.store, Site: c.site(), Links: a.links, Metrics: metrics, Version: version(), Log: log,
+		Service: a.service, People: a.people, Digests: a.digests, Store: a.store, Site: c.site(), Links: a.links, Metrics: metrics, Version: version(), Log: log,
 		Feeds: feeds, Ready: a.ready, Stopping: a.stopping, Proxies: c.Proxies, PushKey: push.Key, ServiceWorker: push.Worker, PushAddress: push.Address,
 		Bounces: a.intake.Webhooks(a.heard, log), Bounced: bounced, Telegram: telegram,
 	})

@@ -58,6 +58,7 @@ type commands struct {
 	Resume      resumeCmd      `cmd:"" help:"Publish again after a stop, or on a channel whose fault was mended."`
 	Subscribers subscribersCmd `cmd:"" help:"Manage who is told: the mailing list and its like."`
 	Bounce      bounceCmd      `cmd:"" help:"Read a mail that came back, from a mail server's pipe."`
+	Digest      digestCmd      `cmd:"" help:"Manage digests: what is gathered for whoever does not want each announcement by itself."`
 	Topics      topicsCmd      `cmd:"" help:"Manage what people can choose to hear about."`
 	Links       linksCmd       `cmd:"" help:"Manage the keys of the links that people get."`
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens of the API."`

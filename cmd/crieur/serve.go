@@ -53,6 +53,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.service.Run(ctx) })
 	g.Go(func() error { return a.people.Run(ctx) })
+	g.Go(func() error { return a.digests.Run(ctx) })
 	if a.chats != nil {
 		g.Go(func() error { return a.chats.run(ctx) })
 	}

@@ -214,7 +214,7 @@ type changeSubscriberCmd struct {
 	Name       *string            `help:"Name."`
 	Language   *announce.Language `help:"Language: fr or en."`
 	Zone       *string            `help:"IANA time zone."`
-	Frequency  *store.Frequency   `help:"How often: now, the only one as long as there are no digests."`
+	Frequency  *store.Frequency   `help:"How often: now, or the name of a digest (see crieur digest list)."`
 	Quiet      *string            `help:"Hours in which nothing is sent: 22:00-07:00."`
 	Everything *bool              `negatable:"" help:"Every topic that is not private."`
 	Topic      []string           `xor:"topics" help:"All the topics to be subscribed to."`

@@ -32,6 +32,7 @@ func table() map[string]row {
 		people    = "internal/people"
 		list      = "internal/people/list"
 		proof     = "internal/proof"
+		digest    = "internal/digest"
 		web       = "internal/web"
 		client    = "internal/web/client"
 		sim       = "publishers/sim"
@@ -53,7 +54,8 @@ func table() map[string]row {
 		list:                       {may: []string{announce}, tests: []string{store}},
 		broadcast:                  {may: []string{announce, store, "queue", "templates", media, people}, tests: []string{sim}},
 		proof:                      {may: []string{announce, store}},
-		web:                        {may: []string{announce, broadcast, people, proof, list, store}, tests: []string{client, "queue", "templates", sim}},
+		digest:                     {may: []string{announce, broadcast, store}, tests: []string{"queue", "templates", media, people, sim}},
+		web:                        {may: []string{announce, broadcast, digest, people, proof, list, store}, tests: []string{client, "queue", "templates", sim}},
 		client:                     {may: []string{announce, broadcast, proof, web}, tests: []string{store, "queue", "templates", sim}},
 		"publishers":               {may: []string{announce, channels}, tests: []string{sim}},
 		channels:                   {may: []string{announce, tools}, tests: []string{contract, sim}}, // and its own platform

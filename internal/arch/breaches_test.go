@@ -31,6 +31,7 @@ func sound() map[string]string {
 		"internal/bounce/bounce.go":            "// Package bounce hears back.\npackage bounce\nimport _ \"example.org/m/internal/fetch\"",
 		"internal/people/links.go":             "// Package people is who is told.\npackage people",
 		"internal/people/list/list.go":         "// Package list reads lists.\npackage list",
+		"internal/digest/digest.go":            "// Package digest gathers.\npackage digest",
 		"internal/broadcast/broadcast.go":      "// Package broadcast is the service.\npackage broadcast",
 		"internal/arch/arch_test.go":           "// Package arch is the law.\npackage arch",
 		"publishers/feed/feed.go":              "// Package feed is the website's.\npackage feed",

@@ -31,13 +31,7 @@ func (s *Service) Tell(ctx context.Context, key string, texts map[announce.Langu
 // Write puts a letter to one person on record: an announcement of its own whose audience is that address, delivered as any
 // other. The same Key twice is one letter. Nothing in it was written by who asked for it.
 func (s *Service) Write(ctx context.Context, l people.Letter) error {
-	name := ""
-	for _, x := range s.Accounts {
-		if a := s.accounts[x.Name]; a.Personal && announce.Channel(a.Name) == l.Channel {
-			name = a.Name
-			break
-		}
-	}
+	name := s.PersonalAccount(l.Channel)
 	if name == "" {
 		s.Log.Warn("a letter was not written: no personal account of its channel is switched on", "channel", l.Channel, "kind", l.Kind)
 		return nil

@@ -138,6 +138,7 @@ type line struct {
 
 // taking is what turns rows into addresses.
 type taking struct {
+	badPace func(f, had store.Frequency) announce.Faults
 	Importing
 	now      time.Time
 	form     string
@@ -150,6 +151,9 @@ func (s *Service) taking(ctx context.Context, o Importing) (*taking, error) {
 	t := &taking{Importing: o, now: s.Store.Now(), topics: map[string]string{}, channels: s.Channels}
 	known, err := s.Store.Topics(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if t.badPace, err = s.badPaces(ctx); err != nil {
 		return nil, err
 	}
 	for _, k := range known {
@@ -166,7 +170,7 @@ func (s *Service) taking(ctx context.Context, o Importing) (*taking, error) {
 			f = append(f, announce.Fault{Field: "topic", Say: fmt.Sprintf("%q is not a topic here: add it first", name)})
 		}
 	}
-	f = append(f, BadChoice(store.Address{Language: o.Language, Frequency: store.Now})...)
+	f = append(f, BadChoice(store.Address{Language: o.Language})...)
 	if !slices.Contains([]list.Standing{"", list.Active, list.Unsubscribed, list.Bounced, list.Complained}, o.Standing) {
 		f = append(f, announce.Fault{Field: "standing", Say: "must be active, unsubscribed, bounced or complained"})
 	}
@@ -243,7 +247,7 @@ func (t *taking) turn(row list.Row, tags map[string]int) (store.Import, *list.Re
 			return refuse("address", say)
 		}
 	}
-	if f := BadChoice(a); len(f) > 0 {
+	if f := append(BadChoice(a), t.badPace(a.Frequency, "")...); len(f) > 0 {
 		return refuse(f[0].Field, f[0].Say)
 	}
 	var foreign []string

@@ -160,7 +160,11 @@ func (s *Service) address(ctx context.Context, r Request) (store.Address, error)
 			fault("topics", "%q is not a topic here", name) // the same for one that is private
 		}
 	}
-	f = append(f, BadChoice(a)...)
+	bad, err := s.badPaces(ctx)
+	if err != nil {
+		return a, err
+	}
+	f = append(append(f, BadChoice(a)...), bad(a.Frequency, "")...)
 	return a, f.Err()
 }
 
@@ -193,7 +197,7 @@ func BadAddress(channel, address string) string {
 	return ""
 }
 
-// BadChoice names what cannot be chosen for an address, but for its topics.
+// BadChoice names what cannot be chosen for an address, but for its topics and how often.
 func BadChoice(a store.Address) (f announce.Faults) {
 	if len([]rune(a.Name)) > 200 || strings.ContainsFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		f = append(f, announce.Fault{Field: "name", Say: "must be one line of at most 200 characters"})
@@ -203,9 +207,6 @@ func BadChoice(a store.Address) (f announce.Faults) {
 	}
 	if _, err := announce.Zone(a.Zone); a.Zone != "" && err != nil {
 		f = append(f, announce.Fault{Field: "zone", Say: err.Error()})
-	}
-	if a.Frequency != "" && a.Frequency != store.Now {
-		f = append(f, announce.Fault{Field: "frequency", Say: "must be now: digests are not sent yet, so whoever chose one would get nothing"})
 	}
 	if a.QuietFrom < 0 || a.QuietFrom >= 24*60 || a.QuietTo < 0 || a.QuietTo >= 24*60 {
 		f = append(f, announce.Fault{Field: "quiet", Say: "must be times of day, from 00:00 to 23:59"})

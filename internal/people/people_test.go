@@ -221,12 +221,25 @@ func TestChoosing(t *testing.T) {
 	if offers, err := d.Offers(ctx, "fr"); err != nil || len(offers) != 1 || offers[0].Topics[0].Name != "go" || offers[0].Topics[1].Label != "Rouille" {
 		t.Errorf("%+v %v", offers, err)
 	}
-	now, weekly, topics, until := store.Now, store.Weekly, []string{"rust", "board"}, d.clock().Add(time.Hour)
-	if _, err = d.Change(ctx, b, Change{Frequency: &weekly}, "page", netip.Prefix{}); err == nil {
-		t.Error("a digest was chosen, and none is sent: they would get nothing")
+	now, weekly, hourly, topics, until := store.Now, store.Frequency("weekly"), store.Frequency("hourly"), []string{"rust", "board"}, d.clock().Add(time.Hour)
+	if _, err = d.Change(ctx, b, Change{Frequency: &hourly}, "page", netip.Prefix{}); err == nil {
+		t.Error("a digest was chosen that is not there: they would get nothing")
+	}
+	if p, err = d.Change(ctx, b, Change{Frequency: &weekly}, "page", netip.Prefix{}); err != nil || p.Frequency != weekly {
+		t.Errorf("%+v %v", p, err)
+	}
+	if err := d.db.PutDigest(ctx, store.Digest{Name: "weekly", Schedule: "0 8 * * 1", Off: true}, ""); err != nil {
+		t.Fatal(err)
+	}
+	name := "Ada" // whoever has a digest that was switched off since can change everything else
+	if p, err = d.Change(ctx, b, Change{Name: &name, Frequency: &weekly}, "page", netip.Prefix{}); err != nil || p.Name != name {
+		t.Errorf("%+v %v", p, err)
+	}
+	if paces, err := d.Paces(ctx, "fr"); err != nil || len(paces) != 3 || paces[0].Frequency != now {
+		t.Errorf("%+v %v", paces, err)
 	}
 	p, err = d.Change(ctx, b, Change{Frequency: &now, Topics: &topics, PausedUntil: &until, Quiet: &[2]int{1320, 420}}, "page", netip.Prefix{})
-	if err != nil || p.Frequency != now || !slices.Equal(p.Topics, []string{"board", "rust"}) || !p.PausedUntil.Equal(until) || p.QuietFrom != 1320 || len(p.Why) != 2 {
+	if err != nil || p.Frequency != now || !slices.Equal(p.Topics, []string{"board", "rust"}) || !p.PausedUntil.Equal(until) || p.QuietFrom != 1320 || len(p.Why) != 4 {
 		t.Errorf("%+v %v", p, err)
 	}
 	topics = []string{"rust"} // a private topic can be left, and not chosen again

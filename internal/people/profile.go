@@ -156,10 +156,14 @@ func (s *Service) Change(ctx context.Context, b Bearer, c Change, how string, ne
 	if err != nil {
 		return Profile{}, err
 	}
+	bad, err := s.badPaces(ctx)
+	if err != nil {
+		return Profile{}, err
+	}
 	_, err = s.Store.ChangeAddress(ctx, b.Address, func(a *store.Address) error {
-		had := slices.Clone(a.Topics)
+		had, often := slices.Clone(a.Topics), a.Frequency
 		c.apply(a)
-		f := BadChoice(*a)
+		f := append(BadChoice(*a), bad(a.Frequency, often)...)
 		for _, name := range a.Topics {
 			i := slices.IndexFunc(topics, func(t store.Topic) bool { return t.Name == name })
 			if i < 0 || topics[i].Private && !slices.Contains(had, name) {
@@ -283,9 +287,14 @@ func (s *Service) erase(ctx context.Context, all []store.Address, how string) er
 
 // Amend is Change by an organiser, who may also choose topics that are private.
 func (s *Service) Amend(ctx context.Context, id int64, c Change, who string) (store.Address, error) {
+	bad, err := s.badPaces(ctx)
+	if err != nil {
+		return store.Address{}, err
+	}
 	a, err := s.Store.ChangeAddress(ctx, id, func(a *store.Address) error {
+		often := a.Frequency
 		c.apply(a)
-		return BadChoice(*a).Err()
+		return append(BadChoice(*a), bad(a.Frequency, often)...).Err()
 	}, store.Deed{Act: store.Changed, How: who})
 	return a, err
 }
@@ -294,6 +303,10 @@ func (s *Service) Amend(ctx context.Context, id int64, c Change, who string) (st
 // The error is a Faults naming everyone who cannot be added; then nobody is.
 func (s *Service) Add(ctx context.Context, all []store.Address, d store.Deed, confirm bool) (store.Taken, error) {
 	topics, err := s.Store.Topics(ctx)
+	if err != nil {
+		return store.Taken{}, err
+	}
+	bad, err := s.badPaces(ctx)
 	if err != nil {
 		return store.Taken{}, err
 	}
@@ -307,7 +320,7 @@ func (s *Service) Add(ctx context.Context, all []store.Address, d store.Deed, co
 		if say := s.normal(a); say != "" {
 			f = append(f, announce.Fault{Field: path + "address", Say: say})
 		}
-		for _, x := range BadChoice(*a) {
+		for _, x := range append(BadChoice(*a), bad(a.Frequency, "")...) {
 			f = append(f, announce.Fault{Field: path + x.Field, Say: x.Say})
 		}
 		for _, name := range a.Topics {

@@ -190,7 +190,7 @@ func TestChange(t *testing.T) {
 		for range 2 { // again: nothing is different, so nothing is logged
 			a, err := db.ChangeAddress(ctx, id, func(a *Address) error {
 				a.Address, a.Channel = "other@example.org", "sms" // not to be chosen
-				a.Name, a.Language, a.Zone, a.Frequency, a.QuietFrom, a.QuietTo = "New name", "en", "Europe/Paris", Weekly, 1320, 420
+				a.Name, a.Language, a.Zone, a.Frequency, a.QuietFrom, a.QuietTo = "New name", "en", "Europe/Paris", "weekly", 1320, 420
 				a.Everything, a.Topics, a.PausedUntil = false, []string{"rust", "go", "go"}, until
 				return nil
 			}, Deed{Act: Changed, How: "page"})

@@ -22,7 +22,7 @@ type Digest struct {
 	Off       bool
 	Place     int       // order on pages
 	Since     time.Time // occurrences up to then are not made; zero: it never ran
-	People    int       // who are told by it next; Digests alone counts them
+	People    int       // who are told by it next
 }
 
 // RunState is how a run of a digest stands.
@@ -53,7 +53,7 @@ type DigestRun struct {
 }
 
 const digestColumns = `SELECT name, schedule, zone, labels, topics, languages, accounts, outside, off, place, since,
-	(SELECT COUNT(*) FROM addresses a WHERE a.digest = digests.name AND a.digest <> '') FROM digests `
+	(SELECT COUNT(*) FROM addresses a WHERE a.digest = digests.name AND a.digest <> '' AND a.standing = 'active') FROM digests `
 
 // digests reads digests. tail goes behind the FROM.
 func (c conn) digests(ctx context.Context, tail string, args ...any) (all []Digest, err error) {
@@ -155,7 +155,11 @@ func (db *DB) RemoveDigest(ctx context.Context, name, to, actor string) error {
 		case people > 0 && to == "":
 			return announce.Faults{{Field: "people_to", Say: fmt.Sprintf("%d people get this digest: name the one that they get instead, or only switch it off", people)}}
 		}
-		if people > 0 {
+		if to == "" { // who left, and may come back
+			if _, err := t.exec(ctx, `UPDATE addresses SET frequency = 'now', digest = '' WHERE digest = ?`, name); err != nil {
+				return err
+			}
+		} else {
 			if _, err := t.exec(ctx, `UPDATE addresses SET frequency = CASE WHEN frequency = digest THEN CAST(? AS TEXT) ELSE frequency END, digest = ?, updated_at = ? WHERE digest = ?`,
 				to, to, us(t.now), name); err != nil {
 				return err

@@ -63,7 +63,7 @@ func TestImport(t *testing.T) {
 			importOf("never@example.org", Active, now),
 			importOf("twice@example.org", Active, now), importOf("Twice@example.org", Unsubscribed, now),
 			importOf("zone@example.org", Pending, now, func(i *Import) {
-				i.Address.Zone, i.Address.Frequency, i.Address.Everything = "America/Toronto", Weekly, false
+				i.Address.Zone, i.Address.Frequency, i.Address.Everything = "America/Toronto", "weekly", false
 			}),
 			importOf("bad@example.org", Bounced, now))
 		b := Intake{List: "x", All: all, To: Position{308, 9000}, Refused: 2, Actor: "ada"}
@@ -93,7 +93,7 @@ func TestImport(t *testing.T) {
 			}
 		}
 		a, err := db.AddressOf(ctx, "email", "zone@example.org")
-		if err != nil || a.Zone != "America/Toronto" || a.Frequency != Weekly || a.Everything || a.Standing != Pending {
+		if err != nil || a.Zone != "America/Toronto" || a.Frequency != "weekly" || a.Everything || a.Standing != Pending {
 			t.Errorf("zone: %+v, %v", a, err)
 		}
 		if owed, err := db.Owing(ctx, Owing{}, 10); err != nil || len(owed) != 2 || !slices.ContainsFunc(owed, func(o Owing) bool { return o.Address.ID == a.ID && o.Letter == OwesConfirm }) {

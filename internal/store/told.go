@@ -137,16 +137,16 @@ type DigestPage struct {
 	Over            bool // these were the last: the run has ended
 }
 
-// TellPage writes to the next people whom a run is for, at most page of them, in the edition that choose names: none with a
+// TellPage writes to the next people on channels whom a run is for, at most page of them, in the edition that choose names: none with a
 // Plan of 0. ready false gives the page up, and nothing of it is on record. Who is told, and up to when everybody is told
 // then, is one change, so that it can be cut at any point and repeated, by several servers at once. choose may be called
 // more than once for the same person.
-func (db *DB) TellPage(ctx context.Context, run int64, items []Told, page int, choose func(Reader) (e Edition, ready bool)) (p DigestPage, err error) {
+func (db *DB) TellPage(ctx context.Context, run int64, items []Told, channels []string, page int, choose func(Reader) (e Edition, ready bool)) (p DigestPage, err error) {
 	if err := db.room(); err != nil {
 		return DigestPage{}, err
 	}
 	err = db.writeLarge(ctx, func(ctx context.Context, t *tx) (err error) {
-		p, err = t.tellPage(ctx, run, items, page, choose)
+		p, err = t.tellPage(ctx, run, items, channels, page, choose)
 		return err
 	})
 	if err == errGiven { //nolint:errorlint // from this package, as it is
@@ -160,7 +160,7 @@ func (db *DB) TellPage(ctx context.Context, run int64, items []Told, page int, c
 
 var errGiven = errors.New("an edition is not there yet")
 
-func (t *tx) tellPage(ctx context.Context, run int64, items []Told, page int, choose func(Reader) (Edition, bool)) (p DigestPage, err error) {
+func (t *tx) tellPage(ctx context.Context, run int64, items []Told, channels []string, page int, choose func(Reader) (Edition, bool)) (p DigestPage, err error) {
 	r, position, last, err := t.takeRun(ctx, run)
 	if err != nil {
 		return p, err
@@ -170,7 +170,7 @@ func (t *tx) tellPage(ctx context.Context, run int64, items []Told, page int, ch
 		p.Over = !p.Busy
 		return p, nil
 	}
-	readers, err := t.readers(ctx, r, position, last, page, items)
+	readers, err := t.readers(ctx, r, position, last, channels, page, items)
 	if err != nil {
 		return p, err
 	}
@@ -240,27 +240,66 @@ func (t *tx) endRun(ctx context.Context, run int64) error {
 }
 
 // readers are the next people whom a run is for, with what of their topics and letters matters for items.
-func (t *tx) readers(ctx context.Context, r DigestRun, after, last int64, page int, items []Told) ([]Reader, error) {
+func (t *tx) readers(ctx context.Context, r DigestRun, after, last int64, channels []string, page int, items []Told) ([]Reader, error) {
+	if len(channels) == 0 {
+		return nil, nil
+	}
+	args := []any{r.Digest, after, last, us(t.now), us(r.Period.Instant)}
+	for _, channel := range channels {
+		args = append(args, channel)
+	}
 	var all []Reader
 	index := map[int64]int{}
 	err := t.each(ctx, `SELECT id, channel, language, frequency, digested, digest_until, everything, zone, quiet_from, quiet_to FROM addresses
-		WHERE digest = ? AND digest <> '' AND id > ? AND id <= ? AND standing = 'active' AND paused_until <= ? AND digested < ? ORDER BY id LIMIT ?`+t.lock("FOR NO KEY UPDATE"),
-		[]any{r.Digest, after, last, us(t.now), us(r.Period.Instant), page}, func(scan func(...any) error) error {
-			x := Reader{Until: r.Period.Instant}
-			var everything, until int64
-			var often Frequency
-			err := scan(&x.Address, &x.Channel, &x.Language, &often, &x.mark, &until, &everything, &x.zone, &x.from, &x.till)
-			if x.Since, x.everything = at(x.mark), everything == 1; often == Now && at(until).Before(x.Until) {
-				x.Until = at(until)
-			}
-			index[x.Address] = len(all)
-			all = append(all, x)
-			return err
-		})
-	if err != nil || len(all) == 0 || len(items) == 0 {
-		return all, err
+		WHERE digest = ? AND digest <> '' AND id > ? AND id <= ? AND standing = 'active' AND paused_until <= ? AND digested < ?
+		AND channel IN (`+marked(len(channels))+`) ORDER BY id LIMIT ?`+t.lock("FOR NO KEY UPDATE"), append(args, page), func(scan func(...any) error) error {
+		x := Reader{Until: r.Period.Instant}
+		var everything, until int64
+		var often Frequency
+		err := scan(&x.Address, &x.Channel, &x.Language, &often, &x.mark, &until, &everything, &x.zone, &x.from, &x.till)
+		if x.Since, x.everything = at(x.mark), everything == 1; often == Now && at(until).Before(x.Until) {
+			x.Until = at(until)
+		}
+		index[x.Address] = len(all)
+		all = append(all, x)
+		return err
+	})
+	if err != nil || len(all) == 0 {
+		return nil, err
 	}
-	first, end := all[0].Address, all[len(all)-1].Address
+	return all, t.fillReaders(ctx, all, index, items, `a.digest = ? AND a.digest <> '' AND a.id >= ? AND a.id <= ?`, r.Digest, all[0].Address, all[len(all)-1].Address)
+}
+
+// Reader is an address as a digest would see it that told it last at since. ErrNotFound: it is not written to.
+func (db *DB) Reader(ctx context.Context, id int64, since, until time.Time, items []Told) (Reader, error) {
+	c := db.read()
+	r := Reader{Address: id, Since: since, Until: until}
+	var everything int64
+	found, err := c.one(ctx, `SELECT channel, language, everything FROM addresses WHERE id = ? AND standing = 'active'`, []any{id}, &r.Channel, &r.Language, &everything)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return r, db.fault(err)
+	}
+	all := []Reader{r}
+	all[0].everything = everything == 1
+	err = c.fillReaders(ctx, all, map[int64]int{id: 0}, items, `a.id = ?`, id)
+	return all[0], db.fault(err)
+}
+
+// DigestOf is the digest that tells an address next, and the moment up to which it was told. Empty: none does.
+func (db *DB) DigestOf(ctx context.Context, id int64) (name string, mark time.Time, err error) {
+	var told int64
+	_, err = db.read().one(ctx, `SELECT digest, digested FROM addresses WHERE id = ?`, []any{id}, &name, &told)
+	return name, at(told), db.fault(err)
+}
+
+// fillReaders reads which topics of items people have, and which of the items they got by themselves. on picks the people.
+func (c conn) fillReaders(ctx context.Context, all []Reader, index map[int64]int, items []Told, on string, who ...any) (err error) {
+	if len(items) == 0 {
+		return nil
+	}
 	topics, ids := map[string]bool{}, make([]any, len(items))
 	for n, i := range items {
 		ids[n] = string(i.ID)
@@ -268,12 +307,12 @@ func (t *tx) readers(ctx context.Context, r DigestRun, after, last int64, page i
 			topics[topic] = true
 		}
 	}
-	args := []any{r.Digest, first, end}
+	args := slices.Clone(who)
 	for topic := range topics {
 		args = append(args, topic)
 	}
 	if len(topics) > 0 {
-		err = t.each(ctx, `SELECT s.address, s.topic FROM addresses a CROSS JOIN subscriptions s WHERE a.digest = ? AND a.digest <> '' AND a.id >= ? AND a.id <= ? AND s.address = a.id
+		err = c.each(ctx, `SELECT s.address, s.topic FROM addresses a CROSS JOIN subscriptions s WHERE `+on+` AND s.address = a.id
 			AND s.topic IN (`+marked(len(topics))+`)`, args, func(scan func(...any) error) error {
 			var id int64
 			var topic string
@@ -285,12 +324,12 @@ func (t *tx) readers(ctx context.Context, r DigestRun, after, last int64, page i
 		})
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// Only whoever changed something since they were told last can have got an item by itself.
-	return all, t.each(ctx, `SELECT a.id, p.announcement FROM addresses a CROSS JOIN plans p CROSS JOIN letters l WHERE a.digest = ? AND a.digest <> '' AND a.id >= ? AND a.id <= ?
+	return c.each(ctx, `SELECT a.id, p.announcement FROM addresses a CROSS JOIN plans p CROSS JOIN letters l WHERE `+on+`
 		AND a.updated_at > a.digested AND p.announcement IN (`+marked(len(ids))+`) AND l.plan = p.id AND l.address = a.id
-		AND (l.shown > 0 OR l.calling <> '' OR l.wanted = 1 AND l.rest = '')`, append([]any{r.Digest, first, end}, ids...), func(scan func(...any) error) error {
+		AND (l.shown > 0 OR l.calling <> '' OR l.wanted = 1 AND l.rest = '')`, append(slices.Clone(who), ids...), func(scan func(...any) error) error {
 		var id int64
 		var item announce.ID
 		err := scan(&id, &item)

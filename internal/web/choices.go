@@ -37,7 +37,7 @@ type option struct {
 }
 
 // choose lays out what is offered, in the page's language, with what is chosen.
-func (v view) choose(offers []people.Facet, frequencies []store.Frequency, c choice) chooser {
+func (v view) choose(offers []people.Facet, paces []people.Pace, c choice) chooser {
 	out := chooser{Choice: c}
 	for _, f := range offers {
 		h := heading{Words: v.facet(f.Name)}
@@ -46,8 +46,8 @@ func (v view) choose(offers []people.Facet, frequencies []store.Frequency, c cho
 		}
 		out.Headings = append(out.Headings, h)
 	}
-	for _, f := range frequencies {
-		out.Frequencies = append(out.Frequencies, option{string(f), v.often(f), f == c.Frequency || c.Frequency == "" && f == store.Now})
+	for _, p := range paces {
+		out.Frequencies = append(out.Frequencies, option{string(p.Frequency), v.often(p), p.Frequency == c.Frequency || c.Frequency == "" && p.Frequency == store.Now})
 	}
 	return out
 }
@@ -84,14 +84,18 @@ func (v view) facet(name string) string {
 	return string(unicode.ToUpper(first)) + name[size:]
 }
 
-func (v view) often(f store.Frequency) string {
-	switch f {
-	case store.Daily:
+func (v view) often(p people.Pace) string {
+	switch {
+	case p.Frequency == store.Now:
+		return v.Say("Chaque annonce, aussitôt", "Each announcement, at once")
+	case p.Label != "":
+		return p.Label
+	case p.Frequency == "daily":
 		return v.Say("Un résumé par jour", "One digest a day")
-	case store.Weekly:
+	case p.Frequency == "weekly":
 		return v.Say("Un résumé par semaine", "One digest a week")
-	case store.Monthly:
+	case p.Frequency == "monthly":
 		return v.Say("Un résumé par mois", "One digest a month")
 	}
-	return v.Say("Chaque annonce, aussitôt", "Each announcement, at once")
+	return v.Say("Un résumé : ", "A digest: ") + string(p.Frequency)
 }

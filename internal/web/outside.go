@@ -6,13 +6,13 @@ import (
 	"html/template"
 	"net/http"
 
-	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
 )
 
 // challenge is what a program needs to subscribe somebody who asked it to: the work to do, the words to show, the choices.
 func (s *server) challenge(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r, "")
-	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
+	offers, paces, err := s.offers(r, v)
 	if err != nil {
 		s.unavailable(w, "the topics could not be read", err)
 		return
@@ -27,10 +27,14 @@ func (s *server) challenge(w http.ResponseWriter, r *http.Request) {
 			topics = append(topics, topic{t.Name, t.Label})
 		}
 	}
+	often := make([]store.Frequency, len(paces))
+	for i, p := range paces {
+		often[i] = p.Frequency
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	reply(w, http.StatusOK, map[string]any{
 		"challenge": s.gate.challenge(s.Store.Now()), "bits": s.gate.work, "after_seconds": s.gate.fill.Seconds(), "good_seconds": s.gate.keep.Seconds(),
-		"lang": v.Lang, "words": v.Words(), "languages": s.Site.Languages, "topics": topics, "frequencies": s.frequencies(),
+		"lang": v.Lang, "words": v.Words(), "languages": s.Site.Languages, "topics": topics, "frequencies": often,
 	})
 }
 

@@ -63,7 +63,6 @@ func TestPagesAreSound(t *testing.T) {
 	s := newSite(t, func(o *Options) {
 		o.PushKey, o.ServiceWorker = "BKey", []byte("// shows")
 		o.Telegram = func(people.Bearer, announce.Language) string { return "https://t.me/essai_bot?start=x" }
-		o.Frequencies = []store.Frequency{store.Now, store.Daily, store.Weekly, store.Monthly}
 	})
 	for name, page := range s.everyPage() {
 		for _, fault := range unsound(page.body) {

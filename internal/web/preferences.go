@@ -70,8 +70,9 @@ func (s *server) preferencesPage(w http.ResponseWriter, r *http.Request) {
 func (s *server) showPreferences(w http.ResponseWriter, r *http.Request, status int, p reader, a store.Address, told string, faults announce.Faults) {
 	profile, err := s.People.Profile(r.Context(), p.Bearer)
 	var offers []people.Facet
+	var paces []people.Pace
 	if err == nil {
-		offers, err = s.People.Offers(r.Context(), announce.Language(p.Lang))
+		offers, paces, err = s.offers(r, p.view)
 	}
 	if err != nil {
 		s.unavailable(w, "the preferences could not be read", err)
@@ -83,7 +84,7 @@ func (s *server) showPreferences(w http.ResponseWriter, r *http.Request, status 
 		language = s.nearest(p.view)
 	}
 	v := preferencesView{
-		view: p.view, chooser: p.choose(relabelled(profile.Offers, offers), s.frequencies(), choice{language, a.Everything, a.Topics, a.Frequency}),
+		view: p.view, chooser: p.choose(relabelled(profile.Offers, offers), paces, choice{language, a.Everything, a.Topics, a.Frequency}),
 		door: s.door(p.Bearer, r.PathValue("token"), announce.Language(p.Lang)), Address: p.Where(p.Address), State: p.state(p.Address, now), Active: p.Standing == store.Active,
 		Name: a.Name, Today: now.In(zone).Format(time.DateOnly), Zone: a.Zone, Zones: zones(s.Site.Zone), Acts: p.acts(profile.Why, zone),
 		Unsubscribe: s.link(p.Bearer, people.Unsubscribe), Told: told, Faults: faults,
@@ -179,7 +180,12 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, p reader) {
 		s.unavailable(w, "the preferences could not be read", err)
 		return
 	}
-	a, faults := s.wished(r, p, profile.Offers)
+	_, paces, err := s.offers(r, p.view)
+	if err != nil {
+		s.unavailable(w, "what can be chosen could not be read", err)
+		return
+	}
+	a, faults := s.wished(r, p, profile.Offers, paces)
 	if len(faults) == 0 {
 		quiet := [2]int{a.QuietFrom, a.QuietTo}
 		profile, err = s.People.Change(r.Context(), p.Bearer, people.Change{
@@ -202,13 +208,13 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, p reader) {
 }
 
 // wished is the reader's address as the form wants it. A pause lasts until the day that is named begins.
-func (s *server) wished(r *http.Request, p reader, offers []people.Facet) (store.Address, announce.Faults) {
+func (s *server) wished(r *http.Request, p reader, offers []people.Facet, paces []people.Pace) (store.Address, announce.Faults) {
 	in, a, v, now := askedByForm(r), p.Address, p.view, s.Store.Now()
 	in.Channel = "" // the address is not in this form
 	if in.Frequency == a.Frequency {
 		in.Frequency = "" // it may be one that is not offered any more
 	}
-	faults := in.faults(v, offers, s.frequencies())
+	faults := in.faults(v, offers, paces)
 	bad := func(field, fr, en string) {
 		faults = append(faults, announce.Fault{Field: field, Say: v.Say(fr, en)})
 	}

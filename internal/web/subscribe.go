@@ -86,7 +86,7 @@ func askedByForm(r *http.Request) asked {
 }
 
 // faults says what a person must change. It never depends on who is known.
-func (a asked) faults(v view, offers []people.Facet, frequencies []store.Frequency) (faults announce.Faults) {
+func (a asked) faults(v view, offers []people.Facet, paces []people.Pace) (faults announce.Faults) {
 	bad := func(field, fr, en string) {
 		faults = append(faults, announce.Fault{Field: field, Say: v.Say(fr, en)})
 	}
@@ -110,7 +110,7 @@ func (a asked) faults(v view, offers []people.Facet, frequencies []store.Frequen
 	case slices.ContainsFunc(a.Topics, func(name string) bool { return !known(name) }):
 		bad("topics", "Un sujet n’est pas, ou n’est plus, offert.", "A topic is not, or no longer, offered.")
 	}
-	if a.Frequency != "" && !slices.Contains(frequencies, a.Frequency) {
+	if a.Frequency != "" && !slices.ContainsFunc(paces, func(p people.Pace) bool { return p.Frequency == a.Frequency }) {
 		bad("frequency", "Ce rythme n’est pas offert.", "That is not offered.")
 	}
 	return faults
@@ -168,14 +168,14 @@ func (s *server) subscribePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) showSubscribe(w http.ResponseWriter, r *http.Request, status int, v view, a asked, faults announce.Faults) {
-	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
+	offers, paces, err := s.offers(r, v)
 	if err != nil {
 		s.unavailable(w, "the topics could not be read", err)
 		return
 	}
 	v.Index, v.Script = true, "subscribe.js"
 	a.Language = cmp.Or(a.Language, s.nearest(v))
-	s.page(w, status, "subscribe.html", subscribeView{view: v, Mail: s.mail(), chooser: v.choose(offers, s.frequencies(), a.choice()), door: s.door(people.Bearer{}, "", announce.Language(v.Lang)), Asked: a, Faults: faults})
+	s.page(w, status, "subscribe.html", subscribeView{view: v, Mail: s.mail(), chooser: v.choose(offers, paces, a.choice()), door: s.door(people.Bearer{}, "", announce.Language(v.Lang)), Asked: a, Faults: faults})
 }
 
 // mail reports whether people can subscribe by mail.
@@ -217,12 +217,12 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) {
 		s.showSubscribe(w, r, http.StatusNotFound, v, a, nil)
 		return
 	}
-	offers, err := s.People.Offers(r.Context(), announce.Language(v.Lang))
+	offers, paces, err := s.offers(r, v)
 	if err != nil {
 		s.unavailable(w, "the topics could not be read", err)
 		return
 	}
-	if faults := a.faults(v, offers, s.frequencies()); len(faults) > 0 {
+	if faults := a.faults(v, offers, paces); len(faults) > 0 {
 		if asJSON {
 			reply(w, http.StatusUnprocessableEntity, map[string]any{"errors": faults})
 			return
@@ -315,12 +315,12 @@ func (s *server) join(r *http.Request, v view, a asked) error {
 	return s.People.Browser(r.Context(), j, of)
 }
 
-// frequencies are those that can be chosen.
-func (s *server) frequencies() []store.Frequency {
-	if len(s.Frequencies) == 0 {
-		return []store.Frequency{store.Now}
+// offers are the topics and the frequencies that can be chosen, in the words of a page.
+func (s *server) offers(r *http.Request, v view) (offers []people.Facet, paces []people.Pace, err error) {
+	if offers, err = s.People.Offers(r.Context(), announce.Language(v.Lang)); err == nil {
+		paces, err = s.People.Paces(r.Context(), announce.Language(v.Lang))
 	}
-	return s.Frequencies
+	return offers, paces, err
 }
 
 // network is what is kept of where a request comes from.

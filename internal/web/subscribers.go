@@ -27,7 +27,7 @@ type Subscriber struct {
 	Zone        string            `json:"time_zone,omitempty" maxLength:"64" doc:"IANA. Absent: the community's."`
 	Standing    store.Standing    `json:"standing,omitempty" readOnly:"true" enum:"pending,active,unsubscribed,bounced,complained,removed,erased"`
 	PausedUntil *time.Time        `json:"paused_until,omitempty"`
-	Frequency   store.Frequency   `json:"frequency,omitempty" enum:"now" doc:"How often: now, as long as there are no digests."`
+	Frequency   store.Frequency   `json:"frequency,omitempty" maxLength:"40" doc:"How often: now, each announcement by itself, or the name of a digest."`
 	Quiet       string            `json:"quiet,omitempty" maxLength:"11" doc:"Hours in which nothing is sent: 22:00-07:00."`
 	Everything  *bool             `json:"everything,omitempty" doc:"Every topic that is not private. Default: true where no topics are given."`
 	Topics      []string          `json:"topics,omitempty" maxItems:"100"`
@@ -63,7 +63,7 @@ type SubscriberChange struct {
 	Name        *string            `json:"name,omitempty" maxLength:"200"`
 	Language    *announce.Language `json:"language,omitempty" maxLength:"35"`
 	Zone        *string            `json:"time_zone,omitempty" maxLength:"64"`
-	Frequency   *store.Frequency   `json:"frequency,omitempty" enum:"now" doc:"How often: now, as long as there are no digests."`
+	Frequency   *store.Frequency   `json:"frequency,omitempty" maxLength:"40" doc:"How often: now, each announcement by itself, or the name of a digest."`
 	Quiet       *string            `json:"quiet,omitempty" maxLength:"11" doc:"22:00-07:00; empty: any time will do."`
 	Everything  *bool              `json:"everything,omitempty"`
 	Topics      *[]string          `json:"topics,omitempty" maxItems:"100"`

@@ -21,25 +21,26 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
+	"github.com/crieur/crieur/internal/digest"
 	"github.com/crieur/crieur/internal/people"
 	"github.com/crieur/crieur/internal/proof"
 	"github.com/crieur/crieur/internal/store"
 )
 
-// Options are what the handler works with. Service, Store, Site, Links, People, Metrics and Log are required.
+// Options are what the handler works with. Service, Store, Site, Links, People, Digests, Metrics and Log are required.
 type Options struct {
 	Service *broadcast.Service
 	Store   *store.DB
 	Site    announce.Site
 	Links   *people.Links                                                // as in messages
 	People  *people.Service                                              // who joins, leaves and chooses
+	Digests *digest.Service                                              // what is gathered for those who chose so
 	Proxies []netip.Prefix                                               // whose word is taken for where a request comes from (X-Forwarded-For), beside those on this machine
 	Feeds   http.Handler                                                 // public feeds and entry pages, mounted at /feeds/, /a/ and /events; nil: none
 	Bounces http.Handler                                                 // webhooks of sending services, mounted at /bounces/; nil: none
 	Bounced func(ctx context.Context, mail io.Reader, to []string) error // takes in a mail that came back; nil: bounces are not configured
 	Metrics *prometheus.Registry
 
-	Frequencies   []store.Frequency                                     // that people may choose; none: each announcement at once
 	ServiceWorker []byte                                                // the script that shows notifications in browsers, served as /webpush.js
 	PushKey       string                                                // the public key that browsers subscribe with, base64url; empty: no notifications are offered
 	PushAddress   func(subscription string) (string, error)             // what a browser's subscription is as an address; required with PushKey
@@ -97,6 +98,7 @@ func Handler(o Options) http.Handler {
 	s.events()
 	s.tasks()
 	s.schedule()
+	s.digests()
 	s.bounces()
 	s.proofAPI()
 
