@@ -19,7 +19,6 @@ import (
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
-	"github.com/crieur/crieur/internal/fetch"
 	"github.com/crieur/crieur/internal/media"
 	"github.com/crieur/crieur/internal/store"
 	"github.com/crieur/crieur/templates"
@@ -97,7 +96,7 @@ func (d *desk) server(db *store.DB) *Service {
 	site := announce.Site{Name: "Rencontres du Fjord", URL: "https://fjord.example.org", Zone: community, Languages: []announce.Language{"fr", "en"}}
 	log := slog.New(slog.DiscardHandler)
 	b := broadcast.New(broadcast.Options{
-		Store: db, Templates: set, Site: site, Log: log, Metrics: broadcast.NewMetrics(prometheus.NewRegistry()), Media: media.New(media.Options{Fetch: fetch.New(fetch.Options{})}),
+		Store: db, Templates: set, Site: site, Log: log, Metrics: broadcast.NewMetrics(prometheus.NewRegistry()), Media: media.New(media.Options{}),
 		Accounts: []broadcast.Account{
 			{Name: "email", Publisher: paper{"email", announce.Limits{Links: true, HTML: true, Personal: true}}},
 			{Name: "slack", Publisher: paper{"slack", announce.Limits{Text: 1200, Links: true, Markdown: true}}},
