@@ -27,6 +27,7 @@ type benchCmd struct {
 	All    benchAllCmd    `cmd:"" default:"withargs" help:"Acceptance, the way to every platform, memory and starting."`
 	Email  benchEmailCmd  `cmd:"" help:"A mailing over SMTP, beside the least that it could take."`
 	Import benchImportCmd `cmd:"" help:"A long list taken in."`
+	Digest benchDigestCmd `cmd:"" help:"A digest for many people with different interests."`
 	Sink   sinkCmd        `cmd:"" hidden:""`
 }
 
