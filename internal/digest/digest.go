@@ -41,8 +41,11 @@ func New(o Options) *Service {
 	return &Service{Options: o, wake: make(chan struct{}, 1)}
 }
 
-// AfterPage is the point of a run at which a page of people has been told, and others have not.
-const AfterPage = "after-page"
+// The points of a run at which a fault test may strike.
+const (
+	AfterEdition = "after-edition" // an edition is on record, and nobody gets it yet
+	AfterPage    = "after-page"    // a page of people is told, others are not
+)
 
 const (
 	early = 10 * time.Minute   // an outside cron whose clock is a little ahead means the occurrence to come

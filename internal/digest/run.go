@@ -107,6 +107,7 @@ func (w *run) issue(ctx context.Context) error {
 			return err
 		}
 		w.editions[key] = e
+		w.Point(AfterEdition)
 	}
 	return nil
 }

@@ -88,7 +88,8 @@ func runOf(r store.DigestRun) DigestRun {
 	return out
 }
 
-type byName struct {
+// ByDigest names a digest.
+type ByDigest struct {
 	Name string `path:"name" maxLength:"40"`
 }
 
@@ -111,7 +112,7 @@ func (s *server) digests() {
 	put := op("PUT", "/v1/digests/{name}", "putDigest", ScopeAdmin, "Add a digest, or change the one of that name", 422)
 	put.Description = "What is not given is as by default: read it first to change a part of it."
 	huma.Register(s.api, put, func(ctx context.Context, in *struct {
-		byName
+		ByDigest
 		Body Digest
 	}) (*body[Digest], error) {
 		b := in.Body
@@ -132,7 +133,7 @@ func (s *server) digests() {
 	})
 
 	huma.Register(s.api, op("DELETE", "/v1/digests/{name}", "removeDigest", ScopeAdmin, "Remove a digest", 404, 422), func(ctx context.Context, in *struct {
-		byName
+		ByDigest
 		To string `query:"people_to" maxLength:"40" doc:"The digest that whoever chose this one gets instead; required when somebody did."`
 	}) (*struct{}, error) {
 		if err := s.Store.RemoveDigest(ctx, in.Name, in.To, actorOf(ctx).Name); err != nil {
@@ -150,7 +151,7 @@ func (s *server) digestRuns() {
 		"period, however often it is started: 202 the first time, 200 with the same run after that."
 	start.Responses = map[string]*huma.Response{"200": {Description: "It was started before"}, "202": {Description: "Started"}}
 	huma.Register(s.api, start, func(ctx context.Context, in *struct {
-		byName
+		ByDigest
 		Body *struct {
 			Period string `json:"period,omitempty" maxLength:"40" doc:"A wall time at which the digest is due: 2027-03-15T08:00."`
 		} `required:"false"`
@@ -180,7 +181,7 @@ func (s *server) digestRuns() {
 		Runs []DigestRun `json:"runs"`
 	}
 	huma.Register(s.api, op("GET", "/v1/digests/{name}/runs", "digestRuns", ScopeRead, "List the runs of a digest, the newest period first", 404), func(ctx context.Context, in *struct {
-		byName
+		ByDigest
 		Limit int `query:"limit" default:"20" minimum:"1" maximum:"200"`
 	}) (*body[runList], error) {
 		if _, err := s.Store.Digest(ctx, in.Name); err != nil {
@@ -199,7 +200,7 @@ func (s *server) digestRuns() {
 
 	huma.Register(s.api, op("GET", "/v1/digests/{name}/preview", "previewDigest", ScopeSubscribers, "Show what somebody would be told by a digest now; nothing is stored", 404),
 		func(ctx context.Context, in *struct {
-			byName
+			ByDigest
 			For string `query:"for" required:"true" minLength:"1" maxLength:"320" doc:"A mail address, or the number of a subscriber."`
 		}) (*body[DigestPreview], error) {
 			a, err := s.subscriberNamed(ctx, in.For)
