@@ -198,6 +198,12 @@ func (w *week) fill(ctx context.Context, people int) error {
 				return err
 			}
 		}
+		for done := false; !done; {
+			var err error
+			if done, _, err = w.db.Plan(ctx, 2000); err != nil {
+				return err
+			}
+		}
 		w.set(w.clock().Add(23 * time.Hour))
 	}
 	return nil

@@ -241,7 +241,10 @@ func (s *Service) Work(ctx context.Context) (next time.Time, err error) {
 		if !known {
 			d.Name = r.Digest // it was removed: nobody has it any more, and the run ends
 		}
-		if err := s.tell(ctx, d, r); err != nil && ctx.Err() == nil {
+		err := s.tell(ctx, d, r)
+		if err == errUntold { //nolint:errorlint // from this package, as it is
+			sooner(now.Add(time.Second))
+		} else if err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("the digest %s of %s: %w", r.Digest, r.Period.Wall, err))
 		}
 	}

@@ -290,3 +290,37 @@ func TestQuietHoursAndLeaving(t *testing.T) {
 		}
 	})
 }
+
+// What is held because its time was missed is not told, until it is released; and a digest waits for that to be decided.
+func TestWhatIsHeldIsNotTold(t *testing.T) {
+	both(t, func(t *testing.T, d *desk) {
+		ctx := t.Context()
+		ada := d.join(store.Address{Address: "ada@example.org", Language: "en", Everything: true, Frequency: "daily"})
+		must(t, d.db.Seen(ctx))
+		draft := announce.Draft{Kind: announce.KindNews, PublishAt: "2027-03-08T22:00", Texts: map[announce.Language]announce.Text{"en": {Title: "Held", Body: "All about it."}}}
+		a, _, err := d.Broadcast.Submit(ctx, draft, "ada", nil)
+		must(t, err)
+		d.to("2027-03-09T08:10")
+		d.work()
+		if got := d.runs("daily"); got != "03-08T08:00 skipped 0, 03-09T08:00 waiting 0" && got != "03-08T08:00 skipped 0 late, 03-09T08:00 waiting 0" && got != "03-08T08:00 waiting 0 late, 03-09T08:00 waiting 0" {
+			t.Errorf("before it is decided: %s", got)
+		}
+		if missed, _, err := d.db.Wake(ctx, announce.MissedHold, false); err != nil || len(missed) != 1 {
+			t.Fatal(missed, err)
+		}
+		d.work()
+		if got := d.letters(); len(got) > 0 || !strings.HasSuffix(d.runs("daily"), "03-09T08:00 skipped 0") {
+			t.Errorf("held, and told: %v, %s", got, d.runs("daily"))
+		}
+		d.to("2027-03-09T10:00")
+		if ok, err := d.db.Release(ctx, a.ID, "ada"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		d.plan()
+		d.to("2027-03-10T08:01")
+		d.work()
+		if got := d.letters(); len(got[ada]) != 1 || !strings.Contains(got[ada][0], "All about it") {
+			t.Errorf("released, and not told: %v", got)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,13 +33,23 @@ type wanted struct {
 	picked  []item
 }
 
+// errUntold puts a run off: something that it may have to tell is just beginning, or turns out to be held.
+var errUntold = errors.New("not all that came due has begun")
+
 // tell works on a run until it has ended.
 func (s *Service) tell(ctx context.Context, d store.Digest, r store.DigestRun) error {
 	w := run{Service: s, DigestRun: r, digest: d, accounts: map[string]string{}, editions: map[string]store.Edition{}}
-	if err := w.summarise(ctx); err != nil {
+	mark, err := s.Store.DigestMark(ctx, r)
+	if err != nil {
 		return err
 	}
-	mark, err := s.Store.DigestMark(ctx, r)
+	untold, err := s.Store.Untold(ctx, mark, r.Period.Instant)
+	if err == nil && untold {
+		err = errUntold
+	}
+	if err == nil {
+		err = w.summarise(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -199,7 +199,7 @@ func (t *tx) putOff(ctx context.Context, id announce.ID, due, from int64) error 
 // Release lets an announcement that is held because its time was missed be published now. False: it is not held.
 func (db *DB) Release(ctx context.Context, id announce.ID, actor string) (released bool, err error) {
 	err = db.hold(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `UPDATE announcements SET held_at = 0 WHERE id = ? AND held_at > 0`, string(id))
+		n, err := t.exec(ctx, `UPDATE announcements SET held_at = 0, due_at = ? WHERE id = ? AND held_at > 0`, us(t.now), string(id))
 		if released = n > 0; err != nil || !released {
 			return err
 		}

@@ -55,7 +55,7 @@ func (db *DB) Told(ctx context.Context, since, until time.Time) ([]Told, error) 
 	c := db.read()
 	var all []Told
 	err := c.each(ctx, `SELECT r.document, a.due_at FROM announcements a JOIN revisions r ON r.announcement = a.id AND r.rev = a.rev
-		WHERE a.listed = 1 AND a.retracted = 0 AND a.due_at > 0 AND a.due_at <= ? AND (a.due_at > ? OR a.updated_at > ?) ORDER BY a.due_at, a.id`,
+		WHERE a.listed = 1 AND a.retracted = 0 AND a.held_at = 0 AND a.due_at > 0 AND a.due_at <= ? AND (a.due_at > ? OR a.updated_at > ?) ORDER BY a.due_at, a.id`,
 		[]any{us(until), us(since), us(since)}, func(scan func(...any) error) error {
 			var document string
 			var due int64
@@ -77,6 +77,16 @@ func (db *DB) Told(ctx context.Context, since, until time.Time) ([]Told, error) 
 		}
 	}
 	return all, db.fault(err)
+}
+
+// Untold reports whether something that came due up to a moment, and after another, has not begun to be told: a server has
+// just started, or the planner is behind. What becomes of it is decided in a moment.
+func (db *DB) Untold(ctx context.Context, since, until time.Time) (bool, error) {
+	var one int
+	some, err := db.read().one(ctx, `SELECT 1 FROM announcements a JOIN plans p ON p.announcement = a.id WHERE a.listed = 1 AND a.retracted = 0 AND a.held_at = 0
+		AND a.due_at > ? AND a.due_at <= ? AND p.open = 1 AND p.wanted = 1 AND p.started = 0 AND p.only_to = 0 AND p.run = 0 AND p.next <= ? LIMIT 1`,
+		[]any{us(since), us(until), us(until)}, &one)
+	return some, db.fault(err)
 }
 
 // fillTold reads what of an announcement is not in its document.
