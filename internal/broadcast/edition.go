@@ -65,6 +65,30 @@ func (s *Service) Edition(ctx context.Context, i Issue, account string, run int6
 	return s.keep(ctx, store.Submission{Announcement: brief(a), Payloads: c.payloads, Plans: []store.Plan{{Account: account, First: now, Next: now, Run: run}}}, account, key)
 }
 
+// Reissue brings an edition to what its items are now. Who has it keeps it; whoever waits for it gets it so.
+func (s *Service) Reissue(ctx context.Context, id announce.ID, i Issue) error {
+	old, _, err := s.Store.Announcement(ctx, id)
+	if err != nil {
+		return err
+	}
+	a := s.issue(i, old.Channels...)
+	now := a.Created
+	a.ID, a.Rev, a.Created = id, old.Rev+1, old.Created
+	c, err := s.fitting(ctx, a)
+	if err != nil {
+		return fmt.Errorf("the digest %s cannot be rendered anew: %w", i.Digest.Name, err)
+	}
+	sub := store.Submission{Announcement: brief(a), Payloads: c.payloads, Actor: "crieur", Why: "what it tells of was changed"}
+	for _, p := range c.personal {
+		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: now, Next: now, Keeps: true})
+	}
+	if err := s.Store.Revise(ctx, old.Rev, sub); err != nil {
+		return err
+	}
+	s.nudge()
+	return nil
+}
+
 // brief is a digest's announcement as it is kept: what was rendered of its items' texts is in the messages.
 func brief(a announce.Announcement) announce.Announcement {
 	d := *a.Digest

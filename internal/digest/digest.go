@@ -53,6 +53,7 @@ const (
 	back  = 7 * 24 * time.Hour // missing occurrences are made so long after
 	// What came due in the last moment before an occurrence is on record by then, even when the disk is slow.
 	settled = 5 * time.Second
+	glance  = 2 * time.Second // between two looks at whether letters that wait tell what is still so
 )
 
 func (s *Service) schedule(d store.Digest) (Schedule, error) {
@@ -248,7 +249,11 @@ func (s *Service) Work(ctx context.Context) (next time.Time, err error) {
 			errs = append(errs, fmt.Errorf("the digest %s of %s: %w", r.Digest, r.Period.Wall, err))
 		}
 	}
-	return next, errors.Join(append(errs, s.Store.CloseEditions(ctx))...)
+	waiting, err := s.refresh(ctx, of)
+	if waiting {
+		sooner(now.Add(glance))
+	}
+	return next, errors.Join(append(errs, err, s.Store.CloseEditions(ctx))...)
 }
 
 // begin puts the runs of occurrences that have passed on record, and tells when the next one comes.

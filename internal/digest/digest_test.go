@@ -324,3 +324,47 @@ func TestWhatIsHeldIsNotTold(t *testing.T) {
 		}
 	})
 }
+
+// What is changed or taken back while a digest waits to be sent is told as it is then; whoever has it is told of the change.
+func TestChangedWhileItWaits(t *testing.T) {
+	both(t, func(t *testing.T, d *desk) {
+		early := d.join(store.Address{Address: "e@example.org", Language: "en", Everything: true, Frequency: "daily"})
+		quiet := d.join(store.Address{Address: "q@example.org", Language: "en", Everything: true, Frequency: "daily", QuietFrom: 0, QuietTo: 9 * 60})
+		d.to("2027-03-08T12:00")
+		place := func(name string) func(*announce.Draft) {
+			return func(dr *announce.Draft) { dr.Event.Venue = &announce.Venue{Name: name} }
+		}
+		moved := d.news("Meetup", meeting("2027-03-20T18:00"), place("Old Hall"))
+		taken := d.news("Mistake")
+		d.to("2027-03-09T08:01")
+		d.work()
+		if got := d.letters(); len(got) != 1 || !strings.Contains(got[early][0], "Old Hall") || !strings.Contains(got[early][0], "Mistake") {
+			t.Fatal(got)
+		}
+		d.to("2027-03-09T08:30")
+		d.amend(moved, place("New Hall"))
+		a, _, err := d.db.Announcement(t.Context(), taken)
+		must(t, err)
+		must(t, d.Broadcast.Retract(t.Context(), taken, a.Rev, "ada"))
+		d.work()
+		d.plan()
+		d.to("2027-03-09T08:40")
+		d.plan()
+		first := d.letters()
+		d.to("2027-03-09T09:01")
+		d.work()
+		got := d.letters()
+		if len(got[quiet]) != 1 {
+			t.Fatalf("%v, then %v", first, got)
+		}
+		order(t, got[quiet][0], []string{"Coming up", "Meetup", "New Hall"}, "Old Hall", "Mistake")
+		if len(first[early]) != 1 || !strings.Contains(first[early][0], "New Hall") || len(first[quiet]) != 0 {
+			t.Errorf("who has the digest is told of the change: %v", first)
+		}
+		d.to("2027-03-10T08:01")
+		d.work()
+		if got := d.letters(); len(got) > 0 {
+			t.Errorf("told again: %v", got)
+		}
+	})
+}

@@ -168,6 +168,41 @@ func (w *run) fail(ctx context.Context, err error) {
 	})
 }
 
+// refresh renders editions anew of which letters wait and an item was changed, called off or taken back since. waiting: there
+// are letters of some edition that wait.
+func (s *Service) refresh(ctx context.Context, of map[string]store.Digest) (waiting bool, err error) {
+	editions, waiting, err := s.Store.Outdated(ctx)
+	var errs []error
+	for _, id := range editions {
+		if err := s.anew(ctx, of, id); err != nil && ctx.Err() == nil {
+			errs = append(errs, err)
+		}
+	}
+	return waiting, errors.Join(append(errs, err)...)
+}
+
+func (s *Service) anew(ctx context.Context, of map[string]store.Digest, id announce.ID) error {
+	a, _, err := s.Store.Announcement(ctx, id)
+	if err != nil || a.Digest == nil {
+		return err
+	}
+	ids := make([]announce.ID, len(a.Digest.Items))
+	for n, i := range a.Digest.Items {
+		ids[n] = i.ID
+	}
+	told, err := s.Store.ToldOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	w := run{Service: s, digest: of[a.Digest.Name], DigestRun: store.DigestRun{Digest: a.Digest.Name, Period: a.Digest.Period, Late: a.Digest.Late}}
+	w.digest.Name = a.Digest.Name
+	left := gather(told, store.Digest{}, s.Store.Now()).items
+	if len(left) == 0 {
+		return s.Store.Withdraw(ctx, id, a.Rev, "crieur", nil, s.Store.Now())
+	}
+	return s.Broadcast.Reissue(ctx, id, w.what(left))
+}
+
 // titles are what a digest is called, in the community's languages.
 func titles(d store.Digest, site announce.Site) map[announce.Language]string {
 	known := map[string][2]string{

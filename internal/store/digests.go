@@ -153,7 +153,7 @@ func (db *DB) RemoveDigest(ctx context.Context, name, to, actor string) error {
 		case to != "" && !other:
 			return announce.Faults{{Field: "people_to", Say: fmt.Sprintf("there is no other digest %q", to)}}
 		case people > 0 && to == "":
-			return announce.Faults{{Field: "people_to", Say: fmt.Sprintf("%d people get this digest: name the one that they get instead, or only switch it off", people)}}
+			return announce.Faults{{Field: "people_to", Say: fmt.Sprintf("somebody chose this digest (%d): name the one that they get instead, or only switch it off", people)}}
 		}
 		if to == "" { // who left, and may come back
 			if _, err := t.exec(ctx, `UPDATE addresses SET frequency = 'now', digest = '' WHERE digest = ?`, name); err != nil {

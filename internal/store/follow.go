@@ -26,12 +26,12 @@ func (t *tx) followPlan(ctx context.Context, a announce.Announcement, p Plan, wh
 	return err
 }
 
-// told is the condition that somebody has, or is just getting, a letter of the plan that is followed from before its
-// revision. Topics, languages and frequency do not matter: whoever was told of something hears what became of it.
+// told is the condition that somebody has, or is just getting, a letter of the plan that is followed, or a digest that tells
+// of it, from before its revision. Topics, languages and frequency do not matter: whoever was told of something hears what became of it.
 func (who audience) told(now time.Time) (string, []any) {
-	return `channel || '' = ? AND standing = 'active' AND paused_until <= ? AND EXISTS (SELECT 1 FROM letters told WHERE told.plan = ? AND told.address = addresses.id
-		AND (told.shown > 0 AND told.shown < ? OR told.calling <> '' AND told.call_rev < ?))`,
-		[]any{who.channel, us(now), who.follows, who.before, who.before}
+	return `channel || '' = ? AND standing = 'active' AND paused_until <= ? AND (EXISTS (SELECT 1 FROM letters told WHERE told.plan = ? AND told.address = addresses.id
+		AND (told.shown > 0 AND told.shown < ? OR told.calling <> '' AND told.call_rev < ?)) OR addresses.id IN (` + inEdition + `))`,
+		[]any{who.channel, us(now), who.follows, who.before, who.before, who.follows, who.before}
 }
 
 // followAgain is when a letter looks again that waits for the end of the call that it follows.
@@ -57,6 +57,9 @@ func (t *tx) follows(ctx context.Context, l *Letter, p *plan) (wait bool, err er
 			l.place()
 			return true, t.putLetter(ctx, before, l)
 		}
+	}
+	if read, err := t.readIn(ctx, p.audience.follows, p.audience.before, l.Address); err != nil || read {
+		return false, err
 	}
 	l.Wanted = false
 	l.place()
@@ -141,7 +144,11 @@ func (t *tx) followed(ctx context.Context, a announce.Announcement, f *Submissio
 			return nil, err
 		}
 		if planned {
-			if planned, err = t.anybodyTold(ctx, p.id); err != nil {
+			if planned, err = t.anybodyTold(ctx, p.id); err == nil && !planned {
+				var one int64
+				planned, err = t.one(ctx, inEdition+` LIMIT 1`, []any{p.id, a.Rev}, &one)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}

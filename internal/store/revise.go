@@ -101,6 +101,9 @@ func (t *tx) revise(ctx context.Context, s Submission, w written, closed bool) e
 	if err := t.putWaves(ctx, a.ID, s.Waves, a.Updated, s.Actor); err != nil {
 		return err
 	}
+	if err := t.putItems(ctx, a); err != nil {
+		return err
+	}
 	t.log(Event{Actor: s.Actor, What: "amended", Announcement: a.ID, Detail: cmp.Or(s.Why, a.Texts[a.Default].Title)})
 	return nil
 }

@@ -141,6 +141,9 @@ func (t *tx) save(ctx context.Context, s Submission, w written) error {
 			return err
 		}
 	}
+	if err := t.putItems(ctx, a); err != nil {
+		return err
+	}
 	t.log(Event{Actor: s.Actor, What: "submitted", Announcement: a.ID, Detail: a.Texts[a.Default].Title})
 	return nil
 }

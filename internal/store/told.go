@@ -52,11 +52,27 @@ func (i Told) For(r Reader) bool {
 // Told lists what a digest may tell of that came due up to a moment, and came due or was changed after another: all that
 // is announced, and stands. Of the rest people hear otherwise: changes and cancellations go out at once.
 func (db *DB) Told(ctx context.Context, since, until time.Time) ([]Told, error) {
+	return db.told(ctx, `a.listed = 1 AND a.due_at > 0 AND a.due_at <= ? AND (a.due_at > ? OR a.updated_at > ?)`, us(until), us(since), us(since))
+}
+
+// ToldOf is Told for some announcements, whenever they came due. What does not stand any more is left out.
+func (db *DB) ToldOf(ctx context.Context, ids []announce.ID) ([]Told, error) {
+	args := make([]any, len(ids))
+	for n, id := range ids {
+		args[n] = string(id)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return db.told(ctx, `a.id IN (`+marked(len(ids))+`)`, args...)
+}
+
+func (db *DB) told(ctx context.Context, where string, args ...any) ([]Told, error) {
 	c := db.read()
 	var all []Told
 	err := c.each(ctx, `SELECT r.document, a.due_at FROM announcements a JOIN revisions r ON r.announcement = a.id AND r.rev = a.rev
-		WHERE a.listed = 1 AND a.retracted = 0 AND a.held_at = 0 AND a.due_at > 0 AND a.due_at <= ? AND (a.due_at > ? OR a.updated_at > ?) ORDER BY a.due_at, a.id`,
-		[]any{us(until), us(since), us(since)}, func(scan func(...any) error) error {
+		WHERE a.retracted = 0 AND a.held_at = 0 AND `+where+` ORDER BY a.due_at, a.id`,
+		args, func(scan func(...any) error) error {
 			var document string
 			var due int64
 			if err := scan(&document, &due); err != nil {

@@ -156,3 +156,13 @@ CREATE TABLE digest_runs (
 );
 CREATE UNIQUE INDEX digest_runs_period ON digest_runs (digest, period);
 CREATE INDEX digest_runs_open ON digest_runs (due) WHERE state IN ('waiting', 'running');
+
+-- What a revision of an edition tells of: the announcement, in which revision.
+CREATE TABLE digest_items (
+	announcement TEXT NOT NULL,
+	plan         BIGINT NOT NULL, -- of the edition
+	edition_rev  BIGINT NOT NULL,
+	rev          BIGINT NOT NULL,
+	PRIMARY KEY (plan, edition_rev, announcement)
+);
+CREATE INDEX digest_items_announcement ON digest_items (announcement);

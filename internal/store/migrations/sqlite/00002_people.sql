@@ -156,3 +156,13 @@ CREATE TABLE digest_runs (
 );
 CREATE UNIQUE INDEX digest_runs_period ON digest_runs (digest, period);
 CREATE INDEX digest_runs_open ON digest_runs (due) WHERE state IN ('waiting', 'running');
+
+-- What a revision of an edition tells of: the announcement, in which revision.
+CREATE TABLE digest_items (
+	announcement TEXT NOT NULL,
+	plan         INTEGER NOT NULL, -- of the edition
+	edition_rev  INTEGER NOT NULL,
+	rev          INTEGER NOT NULL,
+	PRIMARY KEY (plan, edition_rev, announcement)
+) WITHOUT ROWID;
+CREATE INDEX digest_items_announcement ON digest_items (announcement);

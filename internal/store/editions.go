@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+
+	"github.com/crieur/crieur/internal/announce"
+)
+
+// putItems puts on record what a revision of an edition tells of.
+func (t *tx) putItems(ctx context.Context, a announce.Announcement) error {
+	if a.Digest == nil {
+		return nil
+	}
+	for _, i := range a.Digest.Items {
+		if _, err := t.exec(ctx, `INSERT INTO digest_items (announcement, plan, edition_rev, rev)
+			SELECT CAST(? AS TEXT), id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM plans WHERE announcement = ? AND run > 0`,
+			string(i.ID), a.Rev, i.Rev, string(a.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inEdition finds the people who have, or are just getting, an edition that tells of the announcement of a plan, from
+// before a revision of it. Its arguments are that plan and that revision.
+const inEdition = `SELECT read.address FROM digest_items i CROSS JOIN letters read WHERE i.announcement = (SELECT announcement FROM plans WHERE id = ?) AND i.rev < ?
+	AND read.plan = i.plan AND (read.shown = i.edition_rev OR read.calling <> '' AND read.call_rev = i.edition_rev)`
+
+// readIn reports whether an address has an edition that tells of the announcement of a plan from before a revision of it.
+func (t *tx) readIn(ctx context.Context, plan int64, before int, address int64) (found bool, err error) {
+	var one int64
+	return t.one(ctx, inEdition+` AND read.address = ? LIMIT 1`, []any{plan, before, address}, &one)
+}
+
+// Outdated lists the editions with something left to do that tell of what was changed, called off or taken back since.
+func (db *DB) Outdated(ctx context.Context) (editions []announce.ID, open bool, err error) {
+	var n int
+	c := db.read()
+	if open, err = c.one(ctx, `SELECT 1 FROM plans WHERE open = 1 AND run > 0 LIMIT 1`, nil, &n); err != nil || !open {
+		return nil, false, db.fault(err)
+	}
+	err = c.each(ctx, `SELECT DISTINCT p.announcement FROM plans p CROSS JOIN digest_items i CROSS JOIN announcements a WHERE p.open = 1 AND p.run > 0 AND p.wanted = 1
+		AND i.plan = p.id AND i.edition_rev = p.rev AND a.id = i.announcement AND (a.rev > i.rev OR a.retracted = 1) ORDER BY p.announcement`, nil,
+		func(scan func(...any) error) error {
+			var id announce.ID
+			err := scan(&id)
+			editions = append(editions, id)
+			return err
+		})
+	return editions, open, db.fault(err)
+}
