@@ -274,3 +274,27 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// follow amends an announcement, and tells whoever was told of it before what changed, in an announcement of a kind.
+func (d *desk) follow(id announce.ID, kind announce.Kind, f func(*announce.Announcement)) {
+	d.t.Helper()
+	now := d.clock()
+	a, _, err := d.db.Announcement(d.t.Context(), id)
+	must(d.t, err)
+	f(&a)
+	a.Rev, a.Updated = a.Rev+1, now
+	said := func(rev int) store.Payload {
+		return store.Payload{Account: "email", Language: a.Default, Message: announce.Message{Rev: rev, Subject: "Change", Text: fmt.Sprintf("Now at %s, off: %t", a.Event.Venue.Name, a.Event.Cancelled)}}
+	}
+	child := announce.Announcement{
+		ID: announce.NewID(now), Rev: 1, Kind: kind, Default: a.Default, Texts: a.Texts, Zone: a.Zone, Channels: []string{"email"}, Of: id, OfRev: a.Rev, Created: now, Updated: now,
+	}
+	plan := store.Plan{Account: "email", First: now, Next: now, Keeps: true}
+	follows := plan
+	follows.Before = a.Rev
+	told, err := d.db.Change(d.t.Context(), a.Rev-1, store.Submission{Announcement: a, Payloads: []store.Payload{said(a.Rev)}, Plans: []store.Plan{plan}, Actor: "ada"},
+		store.Change{Follow: &store.Submission{Announcement: child, Payloads: []store.Payload{said(1)}, Plans: []store.Plan{follows}, Actor: "ada"}})
+	if must(d.t, err); !told {
+		d.t.Error("nobody is told of the change")
+	}
+}

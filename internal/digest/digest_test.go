@@ -342,7 +342,7 @@ func TestChangedWhileItWaits(t *testing.T) {
 			t.Fatal(got)
 		}
 		d.to("2027-03-09T08:30")
-		d.amend(moved, place("New Hall"))
+		d.follow(moved, announce.KindChange, func(a *announce.Announcement) { a.Event.Venue = &announce.Venue{Name: "New Hall"} })
 		a, _, err := d.db.Announcement(t.Context(), taken)
 		must(t, err)
 		must(t, d.Broadcast.Retract(t.Context(), taken, a.Rev, "ada"))
@@ -365,6 +365,21 @@ func TestChangedWhileItWaits(t *testing.T) {
 		d.work()
 		if got := d.letters(); len(got) > 0 {
 			t.Errorf("told again: %v", got)
+		}
+
+		d.to("2027-03-10T12:00")
+		d.follow(moved, announce.KindCancellation, func(a *announce.Announcement) { a.Event.Cancelled = true })
+		d.plan()
+		off := d.letters()
+		for _, who := range []int64{early, quiet} {
+			if len(off[who]) != 1 || !strings.Contains(off[who][0], "off: true") {
+				t.Errorf("%d is not told at once that it is off: %v", who, off)
+			}
+		}
+		d.to("2027-03-11T10:00")
+		d.work()
+		if got := d.letters(); len(got) > 0 {
+			t.Errorf("told again that it is off: %v", got)
 		}
 	})
 }

@@ -30,7 +30,7 @@ type Reader struct {
 	Since, Until time.Time         // what came due after Since, up to Until, is told
 	everything   bool
 	topics       []string
-	got          []announce.ID // what they were written by itself
+	got          []announce.ID // what they were written by itself, or of whose end
 	zone         string
 	from, till   int
 	mark         int64
@@ -352,10 +352,7 @@ func (c conn) fillReaders(ctx context.Context, all []Reader, index map[int64]int
 	if err != nil {
 		return err
 	}
-	// Only whoever changed something since they were told last can have got an item by itself.
-	return c.each(ctx, `SELECT a.id, p.announcement FROM addresses a CROSS JOIN plans p CROSS JOIN letters l WHERE `+on+`
-		AND a.updated_at > a.digested AND p.announcement IN (`+marked(len(ids))+`) AND l.plan = p.id AND l.address = a.id
-		AND (l.shown > 0 OR l.calling <> '' OR l.wanted = 1 AND l.rest = '')`, append(slices.Clone(who), ids...), func(scan func(...any) error) error {
+	got := func(scan func(...any) error) error {
 		var id int64
 		var item announce.ID
 		err := scan(&id, &item)
@@ -363,7 +360,24 @@ func (c conn) fillReaders(ctx context.Context, all []Reader, index map[int64]int
 			all[n].got = append(all[n].got, item)
 		}
 		return err
-	})
+	}
+	var off []any
+	for _, i := range items {
+		if !i.Cancelled.IsZero() {
+			off = append(off, string(i.ID))
+		}
+	}
+	if len(off) > 0 { // whoever was told at once that it is off
+		if err := c.each(ctx, `SELECT a.id, f.of FROM addresses a CROSS JOIN announcements f CROSS JOIN plans p CROSS JOIN letters l WHERE `+on+`
+			AND f.of IN (`+marked(len(off))+`) AND f.of <> '' AND p.announcement = f.id AND p.kind = 'cancellation' AND l.plan = p.id AND l.address = a.id
+			AND (l.shown > 0 OR l.calling <> '' OR l.wanted = 1 AND l.rest = '')`, append(slices.Clone(who), off...), got); err != nil {
+			return err
+		}
+	}
+	// Only whoever changed something since they were told last can have got an item by itself.
+	return c.each(ctx, `SELECT a.id, p.announcement FROM addresses a CROSS JOIN plans p CROSS JOIN letters l WHERE `+on+`
+		AND a.updated_at > a.digested AND p.announcement IN (`+marked(len(ids))+`) AND l.plan = p.id AND l.address = a.id
+		AND (l.shown > 0 OR l.calling <> '' OR l.wanted = 1 AND l.rest = '')`, append(slices.Clone(who), ids...), got)
 }
 
 // writeEdition adds letters of one edition: behind those that it has, for addresses ascend from page to page.
