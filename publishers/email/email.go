@@ -1,5 +1,5 @@
 // Package email publishes by mail: one message to one person in one SMTP transaction, on connections that are kept
-// and, where the server allows it, in two round trips. What all readers of an announcement share is encoded once.
+// and, where the server allows it, in two round trips, or in one. What all readers of an announcement share is encoded once.
 package email
 
 import (
