@@ -62,7 +62,8 @@ func (s *Service) Edition(ctx context.Context, i Issue, account string, run int6
 		return e, fmt.Errorf("the digest %s cannot be rendered for %s: %w", i.Digest.Name, account, err)
 	}
 	now := a.Created
-	return s.keep(ctx, store.Submission{Announcement: brief(a), Payloads: c.payloads, Plans: []store.Plan{{Account: account, First: now, Next: now, Run: run}}}, account, key)
+	c.counted = s.count(&c, a.ID)
+	return s.keep(ctx, store.Submission{Announcement: brief(a), Payloads: c.payloads, Counted: c.counted, Plans: []store.Plan{{Account: account, First: now, Next: now, Run: run}}}, account, key)
 }
 
 // Reissue brings an edition to what its items are now. Who has it keeps it; whoever waits for it gets it so.
@@ -78,7 +79,8 @@ func (s *Service) Reissue(ctx context.Context, id announce.ID, i Issue) error {
 	if err != nil {
 		return fmt.Errorf("the digest %s cannot be rendered anew: %w", i.Digest.Name, err)
 	}
-	sub := store.Submission{Announcement: brief(a), Payloads: c.payloads, Actor: "crieur", Why: "what it tells of was changed"}
+	c.counted = s.count(&c, a.ID)
+	sub := store.Submission{Announcement: brief(a), Payloads: c.payloads, Counted: c.counted, Actor: "crieur", Why: "what it tells of was changed"}
 	for _, p := range c.personal {
 		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: now, Next: now, Keeps: true})
 	}
@@ -126,7 +128,7 @@ func (s *Service) keep(ctx context.Context, sub store.Submission, account, key s
 }
 
 func digestKey(key string, id announce.ID) (*store.Key, error) {
-	answer, err := json.Marshal(Accepted{id, 1})
+	answer, err := json.Marshal(Accepted{ID: id, Rev: 1})
 	return &store.Key{Token: "digests", Key: key, Hash: sha256.Sum256([]byte(key)), Answer: answer, Status: 202, TTL: noticeTTL}, err
 }
 

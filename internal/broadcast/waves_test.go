@@ -19,17 +19,17 @@ import (
 	"github.com/crieur/crieur/templates"
 )
 
-// board is a channel that keeps its posts: one place, or one for each person.
-type board struct {
+// pinboard is a channel that keeps its posts: one place, or one for each person.
+type pinboard struct {
 	name     string
 	personal bool
 	clock    func() time.Time
 
 	mu    sync.Mutex
-	posts []pinned
+	posts []shownPost
 }
 
-type pinned struct {
+type shownPost struct {
 	to, subject, text string
 	kind              announce.Kind
 	at                time.Time
@@ -37,22 +37,22 @@ type pinned struct {
 	gone              bool
 }
 
-func (b *board) Name() string { return b.name }
-func (b *board) Limits() announce.Limits {
+func (b *pinboard) Name() string { return b.name }
+func (b *pinboard) Limits() announce.Limits {
 	return announce.Limits{Personal: b.personal, Links: true, Idempotent: announce.Forever}
 }
 
-func (b *board) Publish(_ context.Context, m announce.Message) (announce.Receipt, error) {
+func (b *pinboard) Publish(_ context.Context, m announce.Message) (announce.Receipt, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.posts = append(b.posts, pinned{to: m.To, subject: m.Subject, text: m.Text, kind: m.Kind, at: b.clock()})
+	b.posts = append(b.posts, shownPost{to: m.To, subject: m.Subject, text: m.Text, kind: m.Kind, at: b.clock()})
 	return announce.Receipt{ID: fmt.Sprint(len(b.posts) - 1), At: b.clock()}, nil
 }
 
-// pins is a board whose posts can be changed and taken down.
-type pins struct{ *board }
+// pins is a pinboard whose posts can be changed and taken down.
+type pins struct{ *pinboard }
 
-func (p pins) change(r announce.Receipt, how func(*pinned)) {
+func (p pins) change(r announce.Receipt, how func(*shownPost)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var n int
@@ -61,24 +61,24 @@ func (p pins) change(r announce.Receipt, how func(*pinned)) {
 }
 
 func (p pins) Amend(_ context.Context, r announce.Receipt, m announce.Message) (announce.Receipt, error) {
-	p.change(r, func(x *pinned) { x.subject, x.text = m.Subject, m.Text; x.edits++ })
+	p.change(r, func(x *shownPost) { x.subject, x.text = m.Subject, m.Text; x.edits++ })
 	return r, nil
 }
 
 func (p pins) Retract(_ context.Context, r announce.Receipt) error {
-	p.change(r, func(x *pinned) { x.gone = true })
+	p.change(r, func(x *shownPost) { x.gone = true })
 	return nil
 }
 
 // all are the posts that stand, oldest first.
-func (b *board) all() []pinned {
+func (b *pinboard) all() []shownPost {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(b.posts), func(p pinned) bool { return p.gone })
+	return slices.DeleteFunc(slices.Clone(b.posts), func(p shownPost) bool { return p.gone })
 }
 
 // of is how many posts of a kind stand.
-func (b *board) of(k announce.Kind) (n int) {
+func (b *pinboard) of(k announce.Kind) (n int) {
 	for _, p := range b.all() {
 		if p.kind == k {
 			n++
@@ -87,12 +87,12 @@ func (b *board) of(k announce.Kind) (n int) {
 	return n
 }
 
-// season is a service that runs with a clock set by hand: one place that can be edited, one notice board for organisers,
+// season is a service that runs with a clock set by hand: one place that can be edited, one notice pinboard for organisers,
 // and mail to three people.
 type season struct {
 	*testing.T
 	*Service
-	place, team, mail *board
+	place, team, mail *pinboard
 
 	mu  sync.Mutex
 	now time.Time
@@ -126,7 +126,7 @@ func newSeason(t *testing.T) *season {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.place, s.team, s.mail = &board{name: "place", clock: s.clock}, &board{name: "team", clock: s.clock}, &board{name: "email", personal: true, clock: s.clock}
+	s.place, s.team, s.mail = &pinboard{name: "place", clock: s.clock}, &pinboard{name: "team", clock: s.clock}, &pinboard{name: "email", personal: true, clock: s.clock}
 	s.Service = New(Options{
 		Store: db, Queue: q, Templates: set, Media: media.New(media.Options{}), Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Site:     announce.Site{Name: "Club d’essai", Zone: "America/Toronto", Languages: []announce.Language{"fr", "en"}, URL: "https://example.org"},
@@ -264,7 +264,7 @@ func TestWavesAreToldInTheirTime(t *testing.T) {
 	s.to(moment(t, "2027-05-15T21:00"))
 	s.until("the recap is awaited", func() bool { return strings.Contains(states(s.status(a.ID).Reminders), "+1d awaited") })
 	s.until("organisers hear of it", func() bool {
-		return slices.ContainsFunc(s.team.all(), func(p pinned) bool { return strings.Contains(p.subject, "On attend le retour") })
+		return slices.ContainsFunc(s.team.all(), func(p shownPost) bool { return strings.Contains(p.subject, "On attend le retour") })
 	})
 	s.quiet(a.ID)
 	if len(s.place.all()) != posts {
@@ -314,7 +314,7 @@ func TestWavesMoveWithTheEvent(t *testing.T) {
 		t.Error(got)
 	}
 	s.until("nothing says the old place", func() bool {
-		return !slices.ContainsFunc(s.place.all(), func(p pinned) bool { return !strings.Contains(p.text, "Pacini") })
+		return !slices.ContainsFunc(s.place.all(), func(p shownPost) bool { return !strings.Contains(p.text, "Pacini") })
 	})
 
 	// Another evening: the reminder that waits waits for it.

@@ -146,4 +146,3 @@ func (c conn) fillTold(ctx context.Context, i *Told) (err error) {
 		return nil
 	})
 }
-
