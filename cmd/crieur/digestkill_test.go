@@ -49,15 +49,21 @@ func TestKillDigest(t *testing.T) {
 
 	var mu sync.Mutex
 	got := map[string][]string{}
+	known := map[string]bool{} // Message-IDs: what a kill cut between a mail and its answer is sent once more, as a copy that receivers drop
 	titles := regexp.MustCompile(`n° \d{4}`)
 	server := newSink()
 	server.taken = func(to string, raw []byte) {
-		text := ""
+		text, id := "", ""
 		if m, err := mail.ReadMessage(strings.NewReader(string(raw))); err == nil {
 			text, _, _ = strings.Cut(decoded(t, m.Header.Get("Content-Type"), m.Header.Get("Content-Transfer-Encoding"), m.Body), "text/html")
+			id = m.Header.Get("Message-Id")
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if known[id] {
+			return
+		}
+		known[id] = true
 		said := titles.FindAllString(text, -1)
 		slices.Sort(said)
 		got[to] = append(got[to], strings.Join(said, ", "))
