@@ -56,9 +56,15 @@ func TestAWeek(t *testing.T) {
 		a, _, err := d.db.Announcement(t.Context(), taken)
 		must(t, err)
 		must(t, d.Broadcast.Retract(t.Context(), taken, a.Rev, "ada"))
+		d.plan()
+		if at := strings.Join(d.letters()[daily], "\n"); !strings.Contains(at, "Flood") {
+			t.Errorf("who read of it in a digest is not told at once that it is off: %s", at)
+		}
 		d.to("2027-03-12T08:30")
 		d.work()
-		order(t, strings.Join(d.letters()[daily], "\n"), []string{"Announcements of the day", "Cancelled", "Flood"}, "Coming up", "News")
+		if again := d.letters()[daily]; len(again) > 0 {
+			t.Errorf("told again: %v", again)
+		}
 
 		d.to("2027-03-15T09:30")
 		d.work()

@@ -109,7 +109,7 @@ func (c conn) fillTold(ctx context.Context, i *Told) (err error) {
 	if i.Topics, i.Open, err = who.named(ctx, c); err != nil {
 		return err
 	}
-	if err = c.each(ctx, `SELECT account FROM plans WHERE announcement = ? AND wanted = 1 AND only_to = 0 AND run = 0 ORDER BY account`, []any{string(i.ID)},
+	if err = c.each(ctx, `SELECT account FROM plans WHERE announcement = ? AND (wanted = 1 OR ? = 1) AND only_to = 0 AND run = 0 ORDER BY account`, []any{string(i.ID), flag(i.Event != nil && i.Event.Cancelled)},
 		func(scan func(...any) error) error {
 			var account string
 			err := scan(&account)
