@@ -304,6 +304,14 @@ func (s *session) status(st broadcast.Status) error {
 			fmt.Fprintf(s.out, "%s: %s\n", x.Channel, x.Note)
 		}
 	}
+	if st.Of != "" {
+		fmt.Fprintf(s.out, "It follows %s.\n", st.Of)
+	}
+	for _, f := range st.Followers {
+		if !f.Retracted {
+			fmt.Fprintf(s.out, "It is followed by %s (%s).\n", f.ID, f.Kind)
+		}
+	}
 	for _, d := range st.Deliveries {
 		if d.Fault != "" {
 			fmt.Fprintf(s.out, "%s: %s\n", d.Channel, d.Fault)

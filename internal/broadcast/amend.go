@@ -171,6 +171,14 @@ func (s *Service) turnEvent(ctx context.Context, id announce.ID, why map[announc
 		if err != nil {
 			return Accepted{}, err
 		}
+		switch {
+		case e.Postponed:
+			c.why = "the event is put off until a new date is known"
+		case e.Cancelled:
+			c.why = "the event is called off"
+		default:
+			c.why = "the event is put off to " + e.Start.String()
+		}
 		made, err := s.make(ctx, &c, actor, "", "")
 		if !errors.Is(err, store.ErrStale) {
 			return made, err

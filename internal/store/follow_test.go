@@ -1,6 +1,9 @@
 package store
 
 import (
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -312,6 +315,122 @@ func TestPublishedAnew(t *testing.T) {
 		none(t, db, "twitter", id)
 		if d := only(t, db, id, "twitter"); d.State() != announce.Published || d.Shown != 2 {
 			t.Errorf("%+v", d)
+		}
+	})
+}
+
+// Cancelled while its reminder is being planned and sent by every server: nothing begins afterwards.
+func TestCancelledWhileRemindersLeave(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		all := p.servers(t)
+		db := all[0]
+		const n = 400
+		add(t, db, n)
+		s := sample(db, "slack").personal(db, "email")
+		id := save(t, db, s)
+		publish(t, db, "slack", id)
+		reminder := sample(db).personal(db, "email")
+		reminder.Announcement.Kind, reminder.Announcement.Of = announce.KindReminder, id
+		later := save(t, db, reminder)
+
+		var cancelled atomic.Bool
+		var begun, late atomic.Int64
+		var group sync.WaitGroup
+		stop := make(chan struct{})
+		for i := range 6 {
+			group.Go(func() {
+				db := all[i%len(all)]
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if _, _, err := db.Plan(t.Context(), 20); err != nil {
+						t.Error(err)
+						return
+					}
+					for _, id := range []announce.ID{id, later} {
+						b, err := db.Lease(t.Context(), "email", id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 5})
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						for _, l := range b.Letters {
+							off := cancelled.Load()
+							began, _, err := db.Advance(t.Context(), nil, l)
+							if err != nil {
+								t.Error(err)
+								return
+							}
+							if began != Begun {
+								continue
+							}
+							if begun.Add(1); off {
+								late.Add(1)
+							}
+							if _, _, err := db.Advance(t.Context(), arrived(l, db.Now()), nil); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+						if len(b.Letters) > 0 {
+							if err := db.GiveBack(t.Context(), &b); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+					}
+				}
+			})
+		}
+		for begun.Load() < n/4 && !t.Failed() {
+			runtime.Gosched()
+		}
+		c := s.next(db)
+		c.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+		_, err := db.Change(t.Context(), 1, c, Change{Close: true})
+		cancelled.Store(true)
+		if err != nil {
+			t.Error(err)
+		}
+		after := begun.Load()
+		for range 20 { // looks of all servers that could begin something
+			if _, _, err := db.Plan(t.Context(), 20); err != nil {
+				t.Error(err)
+			}
+		}
+		close(stop)
+		group.Wait()
+		if late.Load() > 0 || after < n/4 {
+			t.Errorf("%d letters began after the cancellation, of %d", late.Load(), begun.Load())
+		}
+		planAll(t, db, 100)
+		for _, id := range []announce.ID{id, later} {
+			idle(t, db, id)
+			balanced(t, db, id, "email")
+		}
+	})
+}
+
+// A correction is not tried out on some people first: it may be about tonight.
+func TestCorrectionsAreForEverybodyAtOnce(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t, func(o *Options) { o.Canary, o.CanaryWait = 0.1, time.Hour })
+		const n = canaryLeast + 100
+		add(t, db, n)
+		s := sample(db).personal(db, "email")
+		id := save(t, db, s)
+		planAll(t, db, 1000)
+		if c := balanced(t, db, id, "email"); c.Rest.IsZero() {
+			t.Fatal("the mailing itself is not tried out")
+		}
+		must(t, raw(db, `UPDATE letters SET shown = 1`))
+		must(t, raw(db, `UPDATE tallies SET waiting = 0, published = ?`, n))
+		next, f, told := followed(t, db, s, Change{}, "email")
+		planAll(t, db, 1000)
+		if c := balanced(t, db, f.Announcement.ID, "email"); !told || c.Planned != n || !c.Rest.IsZero() {
+			t.Errorf("told %v of revision %d: %+v", told, next.Announcement.Rev, c)
 		}
 	})
 }

@@ -148,8 +148,10 @@ func (t *tx) plan(ctx context.Context, page int) (done bool, planned int, err er
 		}
 		if p.audience.only > 0 {
 			p.position, p.last = p.audience.only-1, p.audience.only
-		} else if err := t.tryOut(ctx, &p); err != nil {
-			return false, 0, err
+		} else if p.audience.follows == 0 { // a correction is for everybody at once: the first mailing was tried out
+			if err := t.tryOut(ctx, &p); err != nil {
+				return false, 0, err
+			}
 		}
 	}
 	n, over, err := t.write(ctx, &p, page)

@@ -111,7 +111,7 @@ func (v *view) entryPage(e entry) (*document, error) {
 }
 
 func (v *view) article(e entry, x announce.Version) article {
-	w := wordsFor(x.Language)
+	w := wordsFor(x.Language).of(e.Message)
 	a := article{
 		W: w, Language: x.Language, Direction: direction(x.Language), Name: endonym(x.Language), Title: x.Subject, Summary: x.Summary,
 		HTML:      template.HTML(x.HTML), // made and sanitised by the templates; the policy of the page allows no script
@@ -182,7 +182,7 @@ func (v *view) listPage(l announce.Language, now time.Time) (*document, error) {
 }
 
 func (v *view) teaser(e entry, l announce.Language, cancelled bool) teaser {
-	x, w := e.in(l), wordsFor(l)
+	x, w := e.in(l), wordsFor(l).of(e.Message)
 	t := teaser{W: w, URL: e.page, Title: x.Subject, Summary: x.Summary, Language: x.Language, Direction: direction(x.Language), Cancelled: cancelled}
 	ev := e.Message.Event
 	switch {

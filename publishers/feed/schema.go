@@ -50,6 +50,9 @@ func (v *view) schema(e entry) (template.JS, error) {
 	}
 	if v.cancelled(e) {
 		s.Status = "https://schema.org/EventCancelled"
+		if ev.Postponed {
+			s.Status = "https://schema.org/EventPostponed"
+		}
 	}
 	if ev.Venue != nil {
 		s.Mode = "https://schema.org/OfflineEventAttendanceMode"

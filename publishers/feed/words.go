@@ -14,6 +14,7 @@ type words struct {
 	Skip, Languages, All, Upcoming, News, Nothing, Online string
 	Follow, FollowLong, Calendar, Published, Corrected    string
 	Cancelled, CancelledLong                              string
+	postponed, postponedLong                              string
 	Gone, GoneLong, NotFound, NotFoundLong                string
 	date                                                  func(time.Time) string
 }
@@ -28,6 +29,7 @@ func wordsFor(l announce.Language) words {
 			Follow: "Suivre les annonces", FollowLong: "Dans un lecteur de fils ou dans votre calendrier, sans compte ni inscription" + nbsp + ":",
 			Calendar: "Ajouter à mon calendrier", Published: "Publié le", Corrected: "Mis à jour le",
 			Cancelled: "Annulé", CancelledLong: "Cet événement est annulé.",
+			postponed: "Reporté", postponedLong: "Cet événement est reporté à une date qui sera annoncée.",
 			Gone: "Annonce retirée", GoneLong: "Cette annonce a été retirée.",
 			NotFound: "Page introuvable", NotFoundLong: "Il n’y a pas d’annonce à cette adresse.",
 		}
@@ -39,9 +41,18 @@ func wordsFor(l announce.Language) words {
 		Follow: "Follow the announcements", FollowLong: "In a feed reader or in your calendar, without an account or a subscription:",
 		Calendar: "Add to my calendar", Published: "Published", Corrected: "Updated",
 		Cancelled: "Cancelled", CancelledLong: "This event is cancelled.",
+		postponed: "Postponed", postponedLong: "This event is postponed; the new date will be announced.",
 		Gone: "Announcement withdrawn", GoneLong: "This announcement was withdrawn.",
 		NotFound: "Page not found", NotFoundLong: "There is no announcement at this address.",
 	}
+}
+
+// of are the words for m: of an event that is cancelled until a new date is known, they say so.
+func (w words) of(m announce.Message) words {
+	if m.Event != nil && m.Event.Postponed {
+		w.Cancelled, w.CancelledLong = w.postponed, w.postponedLong
+	}
+	return w
 }
 
 func (w words) about(community string) string { return fmt.Sprintf(w.announcements, community) }

@@ -47,7 +47,7 @@ type image struct {
 }
 
 type event struct {
-	Status     string // scheduled, cancelled
+	Status     string // scheduled, cancelled, postponed
 	Cancelled  bool
 	Start, End time.Time // in the event's zone; End is zero when not known
 	Venue      *place    // nil when there is none
@@ -170,7 +170,9 @@ func (l *layout) event(m announce.Message) *event {
 	}
 	out := &event{Status: "scheduled", Start: e.Start.In(), Online: e.OnlineURL, SignUp: e.SignUpURL, Address: e.SignUpURL, Partners: e.Partners}
 	if e.Cancelled || m.Kind == announce.KindCancellation {
-		out.Status, out.Cancelled = "cancelled", true
+		if out.Status, out.Cancelled = "cancelled", true; e.Postponed {
+			out.Status = "postponed"
+		}
 	}
 	if !e.End.IsZero() {
 		out.End = e.End.Instant.In(out.Start.Location())
