@@ -26,12 +26,21 @@ func (t *tx) followPlan(ctx context.Context, a announce.Announcement, p Plan, wh
 	return err
 }
 
-// told is the condition that somebody has, or is just getting, a letter of the plan that is followed, or a digest that tells
-// of it, from before its revision. Topics, languages and frequency do not matter: whoever was told of something hears what became of it.
+// reminded is the condition that somebody has a letter that follows the same announcement and was made from a revision
+// before the plan's: a reminder, which they may have without the first letter. It takes two arguments: plan, revision.
+const reminded = `EXISTS (SELECT 1 FROM plans first
+	JOIN announcements other ON other.of = first.announcement AND other.of <> ''
+	JOIN plans theirs ON theirs.announcement = other.id AND theirs.account = first.account AND theirs.follows = 0
+	JOIN letters seen ON seen.plan = theirs.id AND seen.address = addresses.id AND (seen.shown > 0 OR seen.calling <> '')
+	WHERE first.id = ? AND other.of_rev < ?)`
+
+// told is the condition that somebody has, or is just getting, a letter of the plan that is followed from before its
+// revision, or a digest or a reminder that tells of it. Topics, languages and frequency do not matter: whoever was told of
+// something hears what became of it.
 func (who audience) told(now time.Time) (string, []any) {
 	return `channel || '' = ? AND standing = 'active' AND paused_until <= ? AND (EXISTS (SELECT 1 FROM letters told WHERE told.plan = ? AND told.address = addresses.id
-		AND (told.shown > 0 AND told.shown < ? OR told.calling <> '' AND told.call_rev < ?)) OR addresses.id IN (` + inEdition + `))`,
-		[]any{who.channel, us(now), who.follows, who.before, who.before, who.follows, who.before}
+		AND (told.shown > 0 AND told.shown < ? OR told.calling <> '' AND told.call_rev < ?)) OR addresses.id IN (` + inEdition + `) OR ` + reminded + `)`,
+		[]any{who.channel, us(now), who.follows, who.before, who.before, who.follows, who.before, who.follows, who.before}
 }
 
 // followAgain is when a letter looks again that waits for the end of the call that it follows.
@@ -59,6 +68,10 @@ func (t *tx) follows(ctx context.Context, l *Letter, p *plan) (wait bool, err er
 		}
 	}
 	if read, err := t.readIn(ctx, p.audience.follows, p.audience.before, l.Address); err != nil || read {
+		return false, err
+	}
+	var one int
+	if got, err := t.one(ctx, `SELECT 1 FROM addresses WHERE id = ? AND `+reminded, []any{l.Address, p.audience.follows, p.audience.before}, &one); err != nil || got {
 		return false, err
 	}
 	l.Wanted = false
