@@ -234,7 +234,7 @@ func TestCalledOffAndBack(t *testing.T) {
 	if e := d.entry(t, a.ID); property(e, ical.PropStatus) != "CANCELLED" {
 		t.Errorf("the calendar says %s", property(e, ical.PropStatus))
 	}
-	if _, page := d.raw(t, "GET", "/a/"+string(a.ID), ""); !strings.Contains(page, "Reporté") || !strings.Contains(page, "EventPostponed") {
+	if _, page := d.raw(t, "GET", "/a/"+string(a.ID), ""); !strings.Contains(page, "est reporté") || !strings.Contains(page, "EventPostponed") {
 		t.Errorf("its page does not say that it is put off:\n%s", page)
 	}
 	for _, p := range d.live("slack") {
