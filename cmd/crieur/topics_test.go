@@ -25,11 +25,10 @@ func TestMistypedTopic(t *testing.T) {
 			t.Errorf("%v: exit %d, %s", dry, code, errs)
 		}
 	}
-	code, out, errs := commandIn(t, dir, draft("Trois", "python, '#libre'"), "announce", "-", "--dry-run")
-	if code != exitDone {
+	if code, _, errs := commandIn(t, dir, draft("Trois", "python, '#libre'"), "announce", "-", "--dry-run"); code != exitDone {
 		t.Fatal(errs)
 	}
-	if code, out, errs = commandIn(t, dir, draft("Quatre", "python, '#libre'"), "announce", "-"); code != exitDone {
+	if code, out, errs := commandIn(t, dir, draft("Quatre", "python, '#libre'"), "announce", "-"); code != exitDone {
 		t.Error(out, errs)
 	}
 	if _, all, _ := commandIn(t, dir, "", "status"); strings.Count(all, "\n") != 3 {

@@ -298,3 +298,21 @@ func (d *desk) follow(id announce.ID, kind announce.Kind, f func(*announce.Annou
 		d.t.Error("nobody is told of the change")
 	}
 }
+
+// wave announces an announcement's event again, as its reminders do.
+func (d *desk) wave(of announce.ID, kind announce.Kind, title string) {
+	d.t.Helper()
+	now := d.clock()
+	a, _, err := d.db.Announcement(d.t.Context(), of)
+	must(d.t, err)
+	child := announce.Announcement{
+		ID: announce.NewID(now), Rev: 1, Kind: kind, Default: a.Default, Texts: map[announce.Language]announce.Text{a.Default: {Title: title}}, Event: a.Event,
+		Zone: a.Zone, Channels: []string{"email"}, Of: of, OfRev: a.Rev, Wave: "-1d", Created: now, Updated: now,
+	}
+	_, _, err = d.db.Save(d.t.Context(), store.Submission{
+		Announcement: child, Payloads: []store.Payload{{Account: "email", Language: a.Default, Message: announce.Message{Subject: title, Text: title}}},
+		Plans: []store.Plan{{Account: "email", First: now, Next: now}}, Actor: "crieur",
+	})
+	must(d.t, err)
+	d.plan()
+}

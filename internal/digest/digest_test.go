@@ -389,3 +389,17 @@ func TestChangedWhileItWaits(t *testing.T) {
 		}
 	})
 }
+
+// A reminder says again what is known: only the recap of an event is new to whoever read of it in a digest.
+func TestRemindersAreNoItems(t *testing.T) {
+	both(t, func(t *testing.T, d *desk) {
+		ada := d.join(store.Address{Address: "ada@example.org", Language: "en", Everything: true, Frequency: "daily"})
+		d.to("2027-03-09T10:00")
+		id := d.news("Soon", meeting("2027-03-20T18:00"))
+		d.wave(id, announce.KindReminder, "Remember")
+		d.wave(id, announce.KindRecap, "Slides")
+		d.to("2027-03-10T08:01")
+		d.work()
+		order(t, strings.Join(d.letters()[ada], "\n"), []string{"Coming up", "Soon", "Slides"}, "Remember")
+	})
+}

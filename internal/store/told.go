@@ -48,7 +48,8 @@ func (i Told) For(r Reader) bool {
 }
 
 // Told lists what a digest may tell of that came due up to a moment, and came due or was changed after another: all that
-// is announced, and stands. Of the rest people hear otherwise: changes and cancellations go out at once.
+// is announced, and stands. Of the rest people hear otherwise: changes and cancellations go out at once, and what a reminder
+// reminds of is told itself.
 func (db *DB) Told(ctx context.Context, since, until time.Time) ([]Told, error) {
 	return db.told(ctx, `a.listed = 1 AND a.due_at > 0 AND a.due_at <= ? AND (a.due_at > ? OR a.updated_at > ?)`, us(until), us(since), us(since))
 }
@@ -80,7 +81,8 @@ func (db *DB) told(ctx context.Context, where string, args ...any) ([]Told, erro
 			if err := json.Unmarshal([]byte(document), &i.Announcement); err != nil {
 				return err
 			}
-			if i.Images = nil; i.Kind != announce.KindDigest && !i.Kind.Urgent() {
+			reminds := i.Kind == announce.KindReminder && i.Of != ""
+			if i.Images = nil; i.Kind != announce.KindDigest && !i.Kind.Urgent() && !reminds {
 				all = append(all, i)
 			}
 			return nil
