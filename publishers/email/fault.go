@@ -19,6 +19,7 @@ import (
 
 var (
 	errReply     = errors.New("the server's answer is not SMTP")
+	errChunking  = errors.New("the server offers CHUNKING and does not know BDAT")
 	errNoTLS     = errors.New("the server does not offer STARTTLS")
 	errNoAuth    = errors.New("the server offers no way to log in")
 	errClear     = errors.New("logging in would send the password in the clear")
@@ -140,6 +141,8 @@ func (r *relay) explain(f failure) *announce.Error {
 		e.Fault = "The mail server " + r.host + " was not found. If this lasts, check HOST and the DNS of this machine."
 	case f.phase == connecting:
 		e.Fault = "The mail server " + r.address + " cannot be reached. If this lasts, check HOST, PORT and the firewall."
+	case errors.Is(f.err, errChunking):
+		e.Fault = "The mail server " + r.host + " offers CHUNKING and does not know BDAT; mail goes to it without from now on."
 	case errors.Is(f.err, errReply), errors.Is(f.err, errFlood):
 		e.Fault = r.address + " does not answer as a mail server at " + f.phase.String() + ". If this lasts, check HOST and PORT."
 	case errors.As(f.err, &timeout) && timeout.Timeout():

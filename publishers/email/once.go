@@ -23,7 +23,7 @@ const (
 // connection that is surely alive, and not for a while after a loss.
 func (s *session) mayAtOnce(l letter) bool {
 	now := time.Now()
-	return s.chunking && s.pipelining && !s.dirty && !l.doubled && len(l.mail) <= mostAtOnce && now.Sub(s.heard) < freshFor && !s.relay.careful(now)
+	return s.chunking && s.pipelining && !s.dirty && !l.doubled && len(l.mail) <= mostAtOnce && now.Sub(s.heard) < freshFor && !s.relay.stepwise.Load() && !s.relay.careful(now)
 }
 
 // atOnce runs MAIL, RCPT and BDAT with the mail, one round trip in all (RFC 3030, 4.2). The first refusal counts.
@@ -64,11 +64,21 @@ func (s *session) atOnce(l letter) *failure {
 			return refused
 		}
 	}
-	s.line.within(s.final)
+	if refused == nil {
+		s.line.within(s.final)
+	} else {
+		s.line.within(s.timeout)
+	}
 	f := s.taken(s.reply())
-	if refused != nil {
+	switch {
+	case refused != nil:
 		s.broken = s.broken || f == nil || f.code == 0 || f.code == 421
 		return refused
+	case f != nil && (f.code == 500 || f.code == 502 || f.code == 504):
+		// It does not know the command that it offers (RFC 5321, 4.2.4), and reads the mail as commands.
+		s.broken = true
+		s.relay.stepwise.Store(true)
+		return &failure{phase: begun, err: errChunking, early: true}
 	}
 	return f
 }

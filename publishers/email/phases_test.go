@@ -466,3 +466,18 @@ func TestRefusedAtOnce(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// A server that offers CHUNKING and does not know BDAT gets its mail step by step, each once.
+func TestOffersWhatItDoesNotKnow(t *testing.T) {
+	m, p := start(t, emailtest.Options{Untrue: true}, patient)
+	for i := range 4 {
+		_, err := m.Publish(t.Context(), message(i))
+		for try := 0; err != nil && try < 3; try++ {
+			temporary.check(t, err)
+			_, err = m.Publish(t.Context(), message(i))
+		}
+		if n := p.Count(message(i).To); n != 1 || err != nil {
+			t.Errorf("%d mails to person %d, %v", n, i, err)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type relay struct {
 	weight int
 	lost   atomic.Int64 // when nothing was last known of a mail that had left in one piece; nanoseconds since 1970
 
+	stepwise atomic.Bool // no mail leaves in one piece: the server offers what it does not know
+
 	mu   sync.Mutex
 	down time.Time // it could not be used: others first until then
 	debt int       // of turns, for weights

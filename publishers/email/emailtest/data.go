@@ -52,6 +52,8 @@ func (s *session) chunk(rest string) error {
 	size, last, _ := strings.Cut(rest, " ")
 	n, err := strconv.Atoi(size)
 	switch {
+	case s.p.options.Untrue:
+		return s.say("500 5.5.2 what?")
 	case !s.offers("CHUNKING"):
 		_ = s.say("500 5.5.2 what?")
 		return errOver

@@ -24,6 +24,7 @@ type Options struct {
 	Implicit      bool          // TLS from the first byte
 	Open          bool          // neither TLS nor login wanted; both still offered
 	Hide          []string      // extensions that are not offered: "PIPELINING", "CHUNKING", "STARTTLS", "AUTH", "SIZE"
+	Untrue        bool          // it offers CHUNKING and does not know BDAT: it reads the mail as commands
 	Auth          string        // mechanisms that are offered; empty: PLAIN LOGIN
 	Lax           bool          // DATA is taken without a recipient, and refused at the dot
 	PerConnection int           // mails per connection, then 421; 0: any number
