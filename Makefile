@@ -43,9 +43,9 @@ run:
 build:
 	go build -trimpath -ldflags '-s -w' -o bin/crieur ./cmd/crieur
 
-## soak      kill the server LOOPS times (200), and in a mailing to 100,000, and see that nothing is lost or doubled
+## soak      kill the server LOOPS times (200), and in a mailing and a digest for 100,000, and see that nothing is lost or doubled
 soak:
-	CRASH_LOOPS=$(LOOPS) MAIL_PEOPLE=100000 MAIL_KILLS=10 go test -run TestKill ./cmd/crieur -v -timeout 60m
+	CRASH_LOOPS=$(LOOPS) MAIL_PEOPLE=100000 MAIL_KILLS=10 DIGEST_PEOPLE=100000 go test -run TestKill ./cmd/crieur -v -timeout 60m
 
 ## fuzz      every fuzz target for FUZZTIME (60s)
 fuzz:

@@ -164,22 +164,22 @@ func (c *child) amendments() (lines []string) {
 }
 
 // A thousand announcements due at once make a thousand posts.
-func TestThousandDue(t *testing.T) {
+func TestManyDue(t *testing.T) {
 	t.Parallel()
-	thousandDue(t, 1)
+	manyDue(t, 1)
 }
 
 // They do with two servers on one Postgres. Not beside the other tests that share it: publishing is stopped there meanwhile.
-func TestThousandDueOnPostgres(t *testing.T) {
+func TestManyDueOnPostgres(t *testing.T) {
 	if os.Getenv("CRIEUR_TEST_POSTGRES") == "" {
 		t.Skip("CRIEUR_TEST_POSTGRES is not set: there is no Postgres to share")
 	}
-	thousandDue(t, 2)
+	manyDue(t, 2)
 }
 
-func thousandDue(t *testing.T, servers int) {
+func manyDue(t *testing.T, servers int) {
 	w := newWorld(t)
-	const many = 1000
+	many := number("DUE", 200)
 	var all []*child
 	var stops []func()
 	for range servers {
