@@ -242,6 +242,11 @@ func TestCalledOffAndBack(t *testing.T) {
 			t.Errorf("slack: %s", text)
 		}
 	}
+	for _, channel := range []string{"twitter", "telegram", "facebook", "linkedin"} { // what cannot be edited to say so is published anew
+		if all := d.live(channel); len(all) == 0 || !strings.Contains(strings.ToLower(said(all[len(all)-1])), "report") {
+			t.Errorf("%s does not say that it is put off: %v", channel, all)
+		}
+	}
 	if _, err := d.Cancel(ctx, a.ID, nil); err != nil {
 		t.Fatal(err)
 	}

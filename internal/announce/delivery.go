@@ -45,6 +45,11 @@ const (
 	Kept   Manner = "kept" // it stays as it is: nothing of it changed there, or another post tells what did
 )
 
+// Reposting reports whether d was seen before and was taken away only to be published once more.
+func (d Delivery) Reposting() bool {
+	return d.Wanted && d.Manner == Anew && d.Shown == 0 && !d.Posted.IsZero()
+}
+
 // Verb is something to do to the world.
 type Verb string
 

@@ -194,7 +194,10 @@ func lost(d, called announce.Delivery) announce.Delivery {
 func done(d announce.Delivery, verb announce.Verb, r announce.Receipt) announce.Delivery {
 	switch verb {
 	case announce.Retract:
-		d.Shown, d.Receipt, d.Posted, d.Edits = 0, announce.Receipt{}, time.Time{}, 0
+		d.Shown, d.Receipt, d.Edits = 0, announce.Receipt{}, 0
+		if !d.Wanted || d.Manner != announce.Anew {
+			d.Posted = time.Time{}
+		}
 	case announce.Amend:
 		d.Shown, d.Receipt, d.Edits = d.CallRev, r, d.Edits+1
 	default:

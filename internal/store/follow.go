@@ -313,7 +313,7 @@ func (t *tx) stop(ctx context.Context, id announce.ID, on func(account string) b
 // that it tells a change of shows the change itself, or nothing. Else it is the receipt of that post, if there is one.
 func (t *tx) moot(ctx context.Context, h held) (moot bool, told announce.Receipt, err error) {
 	var closed int
-	if _, err := t.one(ctx, `SELECT closed FROM announcements WHERE id = ?`, []any{string(h.Announcement)}, &closed); err != nil || closed == 1 {
+	if _, err := t.one(ctx, `SELECT closed FROM announcements WHERE id = ?`, []any{string(h.Announcement)}, &closed); err != nil || closed == 1 && !h.Reposting() {
 		return closed == 1, told, err
 	}
 	if h.follows == "" {

@@ -168,7 +168,7 @@ func (t *tx) reviseBroadcast(ctx context.Context, s Submission, closed bool) err
 	wanted, fresh := match(rows, s)
 	for i, h := range rows {
 		before := h.Delivery
-		if d := wanted[i]; d != nil && !(closed && h.Shown == 0 && h.Calling == announce.Nothing) {
+		if d := wanted[i]; d != nil && !(closed && h.Shown == 0 && h.Calling == announce.Nothing && !h.Reposting()) {
 			h.revise(*d, a.Rev, a.Updated)
 		} else {
 			h.unwant(s.Cannot[h.Account], a.Updated)
