@@ -270,7 +270,9 @@ func (s *session) status(st broadcast.Status) error {
 	for _, d := range st.Deliveries {
 		where, when := "", ""
 		if d.Receipt != nil {
-			where, when = d.Receipt.URL, moment(d.Receipt.At)
+			if where = d.Receipt.URL; !d.Receipt.At.IsZero() {
+				when = moment(d.Receipt.At)
+			}
 		} else if d.Next != nil {
 			when = "not before " + moment(*d.Next)
 		}

@@ -222,9 +222,18 @@ func TestCalledOffAndBack(t *testing.T) {
 	if _, err := d.Cancel(ctx, a.ID, map[announce.Language]string{"french": strings.Repeat("x", 2000)}); !status(err, http.StatusUnprocessableEntity) {
 		t.Errorf("a reason without end: %v", err)
 	}
+	if _, err := d.Cancel(ctx, a.ID, map[announce.Language]string{"de": "Hochwasser."}); !status(err, http.StatusUnprocessableEntity) {
+		t.Errorf("a reason in a language that nobody reads: %v", err)
+	}
+	if r, text := d.raw(t, "POST", "/v1/announcements/"+string(a.ID)+"/postpone", `{"to": ""}`); r.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("put off to nothing: %d, %s", r.StatusCode, text)
+	}
 	off, err := d.Postpone(ctx, a.ID, "", why)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if again, err := d.Postpone(ctx, a.ID, "", nil); err != nil || again.Rev != off.Rev {
+		t.Errorf("said again without the reason, it is revision %d after %d, %v", again.Rev, off.Rev, err)
 	}
 	st := d.settle(t, a.ID)
 	d.settle(t, off.FollowUp)
@@ -301,5 +310,32 @@ func TestCalledOffAndBack(t *testing.T) {
 	}
 	if p := d.live("teams"); !strings.Contains(said(p[len(p)-1]), "a bien lieu") {
 		t.Errorf("teams: %s", said(p[len(p)-1]))
+	}
+}
+
+// An event that is put off brings its announcement along, or says why it cannot.
+func TestPutOffWhileScheduled(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	ctx := context.Background()
+	now := time.Now()
+	draft := moving(now.Add(48 * time.Hour))
+	draft.PublishAt, draft.ExpiresAt = now.Add(24*time.Hour).Format(time.RFC3339), now.Add(47*time.Hour).Format(time.RFC3339)
+	a, _, err := d.Submit(ctx, draft, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Postpone(ctx, a.ID, now.Add(12*time.Hour).Format(time.RFC3339), nil); !status(err, http.StatusUnprocessableEntity) || !strings.Contains(err.Error(), "publish_at is after the event") {
+		t.Errorf("before it is announced: %v", err)
+	}
+	if _, err := d.Postpone(ctx, a.ID, now.Add(72*time.Hour).Format(time.RFC3339), nil); err != nil {
+		t.Fatal(err)
+	}
+	st, err := d.Status(ctx, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := st.Times["expires_at"].Instant; got.Sub(now).Round(time.Minute) != 71*time.Hour {
+		t.Errorf("it expires %s from now", got.Sub(now))
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -91,7 +92,9 @@ func (c setDigestCmd) Run(ctx context.Context, s *session) error {
 		}
 		change(&d.Schedule, c.Schedule)
 		change(&d.TimeZone, c.Zone)
-		change(&d.Labels, c.Label)
+		if c.Label != nil {
+			d.Labels = relabelled(d.Labels, *c.Label)
+		}
 		change(&d.Outside, c.Outside)
 		change(&d.Off, c.Off)
 		change(&d.Place, c.Place)
@@ -116,6 +119,15 @@ func change[T any](to *T, from *T) {
 	if from != nil {
 		*to = *from
 	}
+}
+
+// relabelled is labels with those of to in their place, without empty words: --label fr= takes the French one away.
+func relabelled(labels, to map[announce.Language]string) map[announce.Language]string {
+	out := map[announce.Language]string{}
+	maps.Copy(out, labels)
+	maps.Copy(out, to)
+	maps.DeleteFunc(out, func(_ announce.Language, words string) bool { return words == "" })
+	return out
 }
 
 // filled is a list as it is changed, without empty words: --topic= empties it.

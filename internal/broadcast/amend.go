@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -160,7 +161,14 @@ func (s *Service) turnEvent(ctx context.Context, id announce.ID, why map[announc
 		if err := turn(&e, old.Event.Zone); err != nil {
 			return Accepted{}, err
 		}
-		if was := old.Event; e.Cancelled == was.Cancelled && e.Postponed == was.Postponed && e.Start.Instant.Equal(was.Start.Instant) && maps.Equal(e.Why, was.Why) {
+		was := old.Event
+		if by := e.Start.Instant.Sub(was.Start.Instant); by != 0 && !a.Expires.IsZero() {
+			a.Expires = a.Expires.Later(by)
+		}
+		if len(why) == 0 && e.Cancelled == was.Cancelled && e.Postponed == was.Postponed && e.Start.Instant.Equal(was.Start.Instant) {
+			e.Why = was.Why // it was said with a reason before
+		}
+		if e.Cancelled == was.Cancelled && e.Postponed == was.Postponed && e.Start.Instant.Equal(was.Start.Instant) && maps.Equal(e.Why, was.Why) {
 			return Accepted{ID: id, Rev: old.Rev}, nil // it was said before
 		}
 		if err := s.checkTurn(ctx, a); err != nil {
@@ -195,10 +203,19 @@ func (s *Service) checkTurn(ctx context.Context, a announce.Announcement) error 
 	}
 	_, err = a.Draft().Announcement(rules)
 	var faults, own announce.Faults
-	if !errors.As(err, &faults) {
+	if err != nil && !errors.As(err, &faults) {
 		return err
 	}
+	for _, l := range slices.Sorted(maps.Keys(a.Event.Why)) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(a.Texts)), func(t announce.Language) bool { return t.Base() == l.Base() }) {
+			own = append(own, announce.Fault{Field: "why." + string(l), Say: "the announcement has no text in this language"})
+		}
+	}
 	for _, f := range faults {
+		if !a.Event.Cancelled && (f.Field == "publish_at" || f.Field == "expires_at") {
+			own = append(own, announce.Fault{Field: "to", Say: f.Field + " " + f.Say + ": amend both at once"})
+			continue
+		}
 		field, ours := strings.CutPrefix(f.Field, "event.")
 		if ours && field == "starts_at" && !a.Event.Cancelled {
 			field = "to"

@@ -172,6 +172,8 @@ func occurrence(plan Schedule, period string, now time.Time) (announce.When, err
 		return w, announce.Faults{{Field: "period", Say: fmt.Sprintf("this digest is not due then; it was last due at %s (%s) before that", w.Wall, w.Zone)}}
 	case w.Instant.Sub(now) > early:
 		return w, announce.Faults{{Field: "period", Say: "is more than ten minutes ahead: start it when it is due"}}
+	case now.Sub(w.Instant) > back:
+		return w, announce.Faults{{Field: "period", Say: "is more than seven days ago: what it would have told is in the next digest"}}
 	}
 	return w, nil
 }

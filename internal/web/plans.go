@@ -33,7 +33,7 @@ type Turn struct {
 // Postponement is when an event takes place instead.
 type Postponement struct {
 	Turn
-	To string `json:"to,omitempty" doc:"The new start: a wall time (2027-03-14T18:30) or RFC 3339 with offset. Absent: it is not known yet."`
+	To string `json:"to,omitempty" minLength:"1" doc:"The new start: a wall time (2027-03-14T18:30) or RFC 3339 with offset. Absent: it is not known yet."`
 }
 
 // changes registers how an announcement is changed.
