@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -42,6 +43,9 @@ func (s *Service) revised(ctx context.Context, id announce.ID, expected int, d a
 	if retracted {
 		return old, a, store.ErrRetracted
 	}
+	if err := ownWords(old); err != nil {
+		return old, a, err
+	}
 	if old.Rev != expected {
 		return old, a, &store.StaleError{Current: old.Rev}
 	}
@@ -57,6 +61,15 @@ func (s *Service) revised(ctx context.Context, id announce.ID, expected int, d a
 	a.Updated = now
 	succeed(old, &a)
 	return old, a, s.take(ctx, &a, old.Images)
+}
+
+// ownWords is a Faults when an announcement is a reminder of another one: it says what that one says, and its calendar entry
+// is that one's.
+func ownWords(a announce.Announcement) error {
+	if a.Wave == "" {
+		return nil
+	}
+	return announce.Faults{{Field: "id", Say: fmt.Sprintf("this is the reminder %s of %s, and changes with it: change that one, or what it says of this one in reminders", a.Wave, a.Of)}}
 }
 
 // succeed makes a the revision after old.
@@ -100,6 +113,9 @@ func (s *Service) make(ctx context.Context, c *change, actor, standing string, p
 		s.enqueue(ctx, c.said, c.follow.ID)
 	}
 	s.Log.Info("amended", "announcement", made.ID, "rev", made.Rev, "closed", c.closes, "follow_up", made.FollowUp, "actor", actor)
+	if c.closes || sub.Waves != nil {
+		s.recallFollowing(ctx, made.ID, actor)
+	}
 	s.tellTasks(ctx, made.ID)
 	s.nudge()
 	return made, nil
@@ -151,6 +167,8 @@ func (s *Service) turnEvent(ctx context.Context, id announce.ID, why map[announc
 			return Accepted{}, err
 		case retracted:
 			return Accepted{}, store.ErrRetracted
+		case old.Wave != "":
+			return Accepted{}, ownWords(old)
 		case old.Event == nil:
 			return Accepted{}, announce.Faults{{Field: "id", Say: "this announcement has no event: retract it, or change it"}}
 		}

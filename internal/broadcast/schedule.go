@@ -97,7 +97,7 @@ func (s *Service) Release(ctx context.Context, id announce.ID, actor string) err
 	if schedule.Held.IsZero() {
 		return announce.Faults{{Field: "id", Say: "is not held: there is nothing to release"}}
 	}
-	if len(moved(a)) > 0 {
+	if a.Wave == "" && len(moved(a)) > 0 {
 		if err := s.retimeOne(ctx, id); err != nil { // amended it is not held any more
 			return err
 		}
@@ -119,8 +119,8 @@ func (s *Service) retime(ctx context.Context) {
 	}
 	for _, u := range all {
 		changed := moved(u.Announcement)
-		if len(changed) == 0 || !u.Held.IsZero() && !changed["publish_at"].After(s.Store.Now()) {
-			continue // what is held stays so, unless its time is still to come
+		if len(changed) == 0 || u.Announcement.Wave != "" || !u.Held.IsZero() && !changed["publish_at"].After(s.Store.Now()) {
+			continue // a reminder changes with its announcement; what is held stays so, unless its time is still to come
 		}
 		if err := s.retimeOne(ctx, u.Announcement.ID); err != nil && ctx.Err() == nil {
 			s.Log.Error("an announcement could not be brought to the new rules of its time zone: amend it", "announcement", u.Announcement.ID, "err", err)

@@ -157,6 +157,7 @@ func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, act
 	}
 	s.Log.Info("retracted", "announcement", id, "actor", actor)
 	s.recall(ctx, id, actor)
+	s.recallFollowing(ctx, id, actor)
 	s.tellTasks(ctx, id)
 	s.nudge()
 	return nil
@@ -191,6 +192,17 @@ func (s *Service) recall(ctx context.Context, id announce.ID, actor string) {
 	}
 	if err != nil { // the task stays, and its page says that the announcement was taken back
 		s.Log.Warn("a task could not be turned round", "announcement", id, "err", err)
+	}
+}
+
+// recallFollowing is recall for what follows an announcement.
+func (s *Service) recallFollowing(ctx context.Context, id announce.ID, actor string) {
+	following, err := s.Store.Following(ctx, id)
+	if err != nil {
+		s.Log.Warn("what follows an announcement could not be read", "announcement", id, "err", err)
+	}
+	for _, f := range following {
+		s.recall(ctx, f.ID, actor)
 	}
 }
 

@@ -1,7 +1,9 @@
 package broadcast
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,8 +18,8 @@ func (s *Service) makeWaves(ctx context.Context) {
 		now := s.Store.Now()
 		ids, err := s.Store.WavesIn(ctx, store.WavePlanned, now, 100)
 		for _, id := range ids {
-			if err == nil {
-				err = s.makeWavesOf(ctx, id, now)
+			if failed := s.makeWavesOf(ctx, id, now); failed != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", id, failed))
 			}
 		}
 		if err != nil && ctx.Err() == nil {
@@ -42,20 +44,29 @@ func (s *Service) makeWavesOf(ctx context.Context, id announce.ID, now time.Time
 	if err != nil {
 		return err
 	}
-	all, err := s.waves(a, a.Updated) // as it was decided when it was accepted
-	if err != nil {
-		return err
-	}
+	all, failed := s.waves(a, a.Updated) // as it was decided when it was accepted
 	for _, o := range rows {
 		i := slices.IndexFunc(all, func(w wave) bool { return w.At == o.At })
-		if o.State != store.WavePlanned || o.Make.After(now) || i < 0 {
-			continue
-		}
-		if err := s.makeWave(ctx, a, all[i], o, now); err != nil {
-			return err
+		switch {
+		case o.State != store.WavePlanned || o.Make.After(now):
+		case failed != nil:
+			o.State, o.Why = store.WaveFailed, failed.Error()
+			_, unsaid := s.Store.MakeWave(ctx, a.ID, a.Rev, o, nil)
+			err = errors.Join(err, unsaid)
+		case i >= 0:
+			err = errors.Join(err, s.makeWave(ctx, a, all[i], o, now))
 		}
 	}
-	return nil
+	return err
+}
+
+// missed is what becomes of a wave that was to be told more than store.LateMost ago, while no server ran; empty: it was not.
+// One that was past already when its announcement was amended is told late by the author's will.
+func (s *Service) missed(a announce.Announcement, o store.Wave, now time.Time) announce.IfMissed {
+	if !o.Due.After(a.Updated) || now.Sub(o.Due) <= store.LateMost {
+		return ""
+	}
+	return cmp.Or(a.IfMissed, s.Missed)
 }
 
 // makeWave makes an announcement of one wave, or says why there is none.
@@ -64,8 +75,11 @@ func (s *Service) makeWave(ctx context.Context, a announce.Announcement, w wave,
 	w.when = announce.When{Zone: w.when.Zone, Instant: o.Due}.Later(0)
 	c := s.child(a, w)
 	c.ID, c.Channels, c.Created, c.Updated = announce.NewID(now), w.accounts, now, now
+	how, last := s.missed(a, o, now), c.TooLate()
 	if w.Empty() {
 		o.State, o.Why = store.WaveAwaited, ""
+	} else if how == announce.MissedSkip || !last.IsZero() && !last.After(now) {
+		o.State, o.Why = store.WavePast, "its moment passed while no server ran"
 	} else if len(w.accounts) == 0 {
 		o.State, o.Why = store.WaveDropped, "no account that is switched on takes it"
 	} else if r, err := s.compose(ctx, c); err != nil {
@@ -76,7 +90,7 @@ func (s *Service) makeWave(ctx context.Context, a announce.Announcement, w wave,
 			r.deliveries[i].First, r.deliveries[i].Next = at, at
 		}
 		r.counted = s.count(&r, c.ID)
-		sub = &store.Submission{Announcement: c, Payloads: r.payloads, Deliveries: r.deliveries, Counted: r.counted, Actor: "crieur", Apart: s.ReminderGap}
+		sub = &store.Submission{Announcement: c, Payloads: r.payloads, Deliveries: r.deliveries, Counted: r.counted, Actor: "crieur", Apart: s.ReminderGap, Hold: how == announce.MissedHold}
 		for _, p := range r.personal {
 			sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 		}
@@ -86,6 +100,9 @@ func (s *Service) makeWave(ctx context.Context, a announce.Announcement, w wave,
 	if made {
 		s.Log.Info("a reminder is made", "announcement", a.ID, "wave", w.At, "as", c.ID, "due", w.when.Instant)
 		s.nudge()
+		if sub.Hold {
+			s.tellMissed(ctx)
+		}
 	}
 	return err
 }

@@ -139,7 +139,10 @@ func (s *Service) child(a announce.Announcement, w wave) announce.Announcement {
 	event.Of = cmp.Or(event.Of, a.ID)
 	c := announce.Announcement{
 		Rev: 1, Of: a.ID, OfRev: a.Rev, Wave: w.At, Kind: w.Told(), Default: a.Default, Texts: a.Texts, Event: &event, Link: cmp.Or(w.Link, a.Link), Images: a.Images,
-		Channels: w.Channels, Topics: w.Topics, Audience: w.Audience, Overrides: a.Overrides, Zone: a.Zone, At: w.when,
+		Channels: w.Channels, Topics: w.Topics, Audience: w.Audience, Overrides: a.Overrides, Zone: a.Zone, At: w.when, IfMissed: a.IfMissed,
+	}
+	if a.Expires.Instant.After(w.when.Instant) {
+		c.Expires = a.Expires
 	}
 	if len(c.Channels) == 0 {
 		c.Channels = a.Channels
@@ -278,10 +281,15 @@ func (s *Service) bring(ctx context.Context, a announce.Announcement, o store.Wa
 		return err
 	}
 	if retracted {
-		out.Stopped = append(out.Stopped, o.Child)
+		o.State, o.Why, taken[o.At] = store.WaveDropped, "it was taken back", true
+		out.All = append(out.All, o)
 		return nil
 	}
 	shown, err := s.begun(ctx, o.Child)
+	if err != nil {
+		return err
+	}
+	schedule, err := s.Store.Schedule(ctx, o.Child)
 	if err != nil {
 		return err
 	}
@@ -302,8 +310,14 @@ func (s *Service) bring(ctx context.Context, a announce.Announcement, o store.Wa
 		out.Stopped = append(out.Stopped, o.Child)
 		return nil
 	}
+	passed := !w.when.Instant.After(now)
+	if passed && o.State == store.WavePast { // it was left out, and stays so
+		out.All = append(out.All, o)
+		return nil
+	}
 	if o.Due, o.State, o.Why = w.when.Instant, store.WaveMade, w.why; a.Event != nil {
 		sub, changed, err := s.retell(ctx, a, c, w, actor, now)
+		sub.Hold = passed && !schedule.Held.IsZero()
 		if err != nil {
 			return err
 		}
@@ -331,7 +345,8 @@ func (s *Service) begun(ctx context.Context, id announce.ID) (bool, error) {
 	return false, err
 }
 
-// retell is c, which told w of an earlier revision of a, as a is now. changed: it says something else.
+// retell is c, which told w of an earlier revision of a, as a is now; what was left out of it stays so once its moment has
+// passed. changed: it says something else.
 func (s *Service) retell(ctx context.Context, a, c announce.Announcement, w wave, actor string, now time.Time) (sub store.Submission, changed bool, err error) {
 	n := s.child(a, w)
 	n.ID, n.Rev, n.Channels, n.Created, n.Updated = c.ID, c.Rev+1, w.accounts, c.Created, now
@@ -351,6 +366,9 @@ func (s *Service) retell(ctx context.Context, a, c announce.Announcement, w wave
 	at := due(n, now)
 	for _, d := range r.deliveries {
 		d.First, d.Next = at, at
+		if !w.when.Instant.After(now) && leftOut(rows, d) {
+			continue
+		}
 		if t := s.accounts[d.Account]; out(rows, d) {
 			d.Next = now
 			switch {
@@ -367,6 +385,13 @@ func (s *Service) retell(ctx context.Context, a, c announce.Announcement, w wave
 		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
 	}
 	return sub, true, nil
+}
+
+// leftOut reports whether a row for the same place was skipped.
+func leftOut(rows []announce.Delivery, d announce.Delivery) bool {
+	return slices.ContainsFunc(rows, func(r announce.Delivery) bool {
+		return r.Account == d.Account && r.Language == d.Language && r.Part == d.Part && r.State() == announce.SkippedState
+	})
 }
 
 // equal reports whether two revisions of a wave's announcement say the same at the same time to the same people.

@@ -74,6 +74,8 @@ const (
 	signMargin = 5 * time.Minute                // what came so shortly before the last sign of life may not have begun
 	farAway    = int64(253_370_764_800_000_000) // 9999-01-01: until somebody says so
 	missedWhy  = "its time came while no server ran; to publish it all the same, amend it"
+
+	waveMissedWhy = "its moment passed while no server ran"
 )
 
 // Missed is an announcement whose time came while no server ran, more than LateMost ago, and of which nothing began.
@@ -102,6 +104,13 @@ func (db *DB) Wake(ctx context.Context, policy announce.IfMissed, force bool) (m
 			return err
 		}
 		for _, m := range all {
+			var gone int // a reminder of one that was missed before
+			if _, err := t.one(ctx, `SELECT retracted FROM announcements WHERE id = ?`, []any{string(m.Announcement.ID)}, &gone); err != nil {
+				return err
+			}
+			if gone == 1 {
+				continue
+			}
 			if late := m.Announcement.TooLate(); !late.IsZero() && !late.After(t.now) {
 				continue
 			}
@@ -161,16 +170,31 @@ func (t *tx) miss(ctx context.Context, m Missed) error {
 				return err
 			}
 		}
-	default:
-		if err := t.putOff(ctx, id, farAway, 0); err != nil {
+		if _, err := t.exec(ctx, `UPDATE waves SET state = 'past', why = ? WHERE child = ?`, waveMissedWhy, string(id)); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE announcements SET held_at = ? WHERE id = ?`, us(t.now), string(id)); err != nil {
+		if err := t.passOver(ctx, id, "the announcement itself was left out: "+missedWhy); err != nil {
+			return err
+		}
+	default:
+		if err := t.holdBack(ctx, id, us(t.now)); err != nil {
+			return err
+		}
+		if err := t.unmake(ctx, id, WavePlanned, ""); err != nil { // made again when a person lets it go
 			return err
 		}
 	}
 	t.log(Event{What: "missed", Announcement: id, Detail: string(m.What)})
 	return nil
+}
+
+// holdBack lets an announcement of which nothing began wait for a person, as it does since a moment.
+func (t *tx) holdBack(ctx context.Context, id announce.ID, since int64) error {
+	if err := t.putOff(ctx, id, farAway, 0); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `UPDATE announcements SET held_at = ? WHERE id = ?`, since, string(id))
+	return err
 }
 
 // accountsOf lists the accounts that an announcement goes to.
@@ -196,7 +220,8 @@ func (t *tx) putOff(ctx context.Context, id announce.ID, due, from int64) error 
 	return err
 }
 
-// Release lets an announcement that is held because its time was missed be published now. False: it is not held.
+// Release lets an announcement that is held because its time was missed be published now; its reminders whose moments passed
+// meanwhile are not told. False: it is not held.
 func (db *DB) Release(ctx context.Context, id announce.ID, actor string) (released bool, err error) {
 	err = db.hold(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, `UPDATE announcements SET held_at = 0, due_at = ? WHERE id = ? AND held_at > 0`, us(t.now), string(id))
@@ -204,6 +229,10 @@ func (db *DB) Release(ctx context.Context, id announce.ID, actor string) (releas
 			return err
 		}
 		if err := t.putOff(ctx, id, us(t.now), farAway); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE waves SET state = 'past', why = 'its moment passed while the announcement waited for a person'
+			WHERE announcement = ? AND state = 'planned' AND wave LIKE '-%' AND due <= ?`, string(id), us(t.now)); err != nil {
 			return err
 		}
 		t.log(Event{Actor: actor, What: "released", Announcement: id})

@@ -19,6 +19,7 @@ type Submission struct {
 	Key          *Key                  // nil: none. Only Save reads it
 	Waves        *Waves                // nil: nothing more is made of those that there are
 	Apart        time.Duration         // of a wave: least time between two messages about its event, for people and on an account. Only Save reads it
+	Hold         bool                  // of a wave whose moment was missed: it waits for a person. In a revision: if it does already
 	follows      map[string]string     // by account, the delivery whose post is told a change of
 }
 

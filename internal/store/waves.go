@@ -69,8 +69,17 @@ func (t *tx) putWaves(ctx context.Context, id announce.ID, w *Waves, now time.Ti
 		if err != nil {
 			return err
 		}
+		var held int64
+		if _, err := t.one(ctx, `SELECT held_at FROM announcements WHERE id = ?`, []any{string(c.Announcement.ID)}, &held); err != nil {
+			return err
+		}
 		if err := t.revise(ctx, c, enc, false); err != nil {
 			return err
+		}
+		if c.Hold && held > 0 {
+			if err := t.holdBack(ctx, c.Announcement.ID, held); err != nil {
+				return err
+			}
 		}
 	}
 	if _, err := t.exec(ctx, `DELETE FROM waves WHERE announcement = ?`, string(id)); err != nil {
@@ -91,6 +100,42 @@ func (t *tx) dropWaves(ctx context.Context, id announce.ID) error {
 	return err
 }
 
+// passOver ends the waves of an announcement that was left out because its time was missed, and those that were made of
+// which nothing began.
+func (t *tx) passOver(ctx context.Context, id announce.ID, why string) error {
+	if _, err := t.exec(ctx, `UPDATE waves SET state = 'dropped', why = ? WHERE announcement = ? AND state IN ('planned', 'awaited', 'failed')`, why, string(id)); err != nil {
+		return err
+	}
+	return t.unmake(ctx, id, WaveDropped, why)
+}
+
+// unmake takes back what was made of the waves of an announcement and did not begin, and gives the waves another state.
+func (t *tx) unmake(ctx context.Context, id announce.ID, state WaveState, why string) error {
+	var made []announce.ID
+	err := t.each(ctx, `SELECT a.id FROM announcements a JOIN waves w ON w.child = a.id WHERE w.announcement = ? AND `+unbegun+` ORDER BY a.id`,
+		[]any{string(id)}, func(scan func(...any) error) error {
+			var child announce.ID
+			err := scan(&child)
+			made = append(made, child)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	for _, child := range made {
+		if err := t.stop(ctx, child, func(string) bool { return true }, t.now, ""); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE announcements SET held_at = 0 WHERE id = ?`, string(child)); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE waves SET state = ?, why = ?, child = '' WHERE child = ?`, string(state), why, string(child)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c conn) waves(ctx context.Context, where string, args ...any) (all []Wave, err error) {
 	err = c.each(ctx, `SELECT wave, due, make_at, child, state, why FROM waves WHERE `+where+` ORDER BY due, wave, child`, args, func(scan func(...any) error) error {
 		var w Wave
@@ -109,9 +154,11 @@ func (db *DB) Waves(ctx context.Context, id announce.ID) ([]Wave, error) {
 	return all, db.fault(err)
 }
 
-// WavesIn lists announcements that have a wave in a state and to be made by a moment, the longest due first.
+// WavesIn lists announcements that have a wave in a state and to be made by a moment, the longest due first. Those that wait
+// for a person because their time was missed are not there.
 func (db *DB) WavesIn(ctx context.Context, state WaveState, by time.Time, limit int) (ids []announce.ID, err error) {
-	err = db.read().each(ctx, `SELECT announcement FROM waves WHERE state = ? AND make_at <= ? GROUP BY announcement ORDER BY MIN(make_at) LIMIT ?`,
+	err = db.read().each(ctx, `SELECT w.announcement FROM waves w JOIN announcements a ON a.id = w.announcement
+		WHERE w.state = ? AND w.make_at <= ? AND a.held_at = 0 GROUP BY w.announcement ORDER BY MIN(w.make_at) LIMIT ?`,
 		[]any{string(state), us(by), limit}, func(scan func(...any) error) error {
 			var id announce.ID
 			err := scan(&id)
@@ -133,10 +180,11 @@ func (db *DB) MakeWave(ctx context.Context, of announce.ID, rev int, w Wave, s *
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		made = false
 		var now, retracted, closed int
-		if _, err := t.one(ctx, `SELECT rev, retracted, closed FROM announcements WHERE id = ?`+t.lock("FOR NO KEY UPDATE"), []any{string(of)}, &now, &retracted, &closed); err != nil {
+		var held int64
+		if _, err := t.one(ctx, `SELECT rev, retracted, closed, held_at FROM announcements WHERE id = ?`+t.lock("FOR NO KEY UPDATE"), []any{string(of)}, &now, &retracted, &closed, &held); err != nil {
 			return err
 		}
-		if now != rev || retracted == 1 || closed == 1 {
+		if now != rev || retracted == 1 || closed == 1 || held > 0 {
 			return nil
 		}
 		n, err := t.exec(ctx, `UPDATE waves SET child = ?, state = ?, why = ? WHERE announcement = ? AND wave = ? AND child = '' AND state = 'planned' AND due = ?`,
@@ -145,7 +193,11 @@ func (db *DB) MakeWave(ctx context.Context, of announce.ID, rev int, w Wave, s *
 			return err
 		}
 		made = true
-		return t.save(ctx, *s, enc)
+		if err := t.save(ctx, *s, enc); err != nil || !s.Hold {
+			return err
+		}
+		t.log(Event{What: "missed", Announcement: s.Announcement.ID, Detail: string(announce.MissedHold)})
+		return t.holdBack(ctx, s.Announcement.ID, us(t.now))
 	})
 	return made && err == nil, err
 }
@@ -183,7 +235,8 @@ func (t *tx) spared(ctx context.Context, p *plan) error {
 		})
 }
 
-// heard is the condition that somebody got, or is about to get, a letter of another mailing about the event.
+// heard is the condition that somebody got, or is about to get, a letter of another mailing about the event. A call whose
+// end is not known counts as long as a letter would that it sent.
 func (who audience) heard() (string, []any) {
 	var args []any
 	in := ""
@@ -192,22 +245,23 @@ func (who audience) heard() (string, []any) {
 		args = append(args, id)
 	}
 	return ` AND NOT EXISTS (SELECT 1 FROM letters told WHERE told.plan IN (` + in[2:] + `) AND told.address = addresses.id
-		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' OR told.wanted = 1 AND told.shown = 0 AND told.rest = '' AND told.first_due <= ?))`,
-		append(args, us(who.since), us(who.due))
+		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' AND told.began > ? OR told.wanted = 1 AND told.shown = 0 AND told.rest = '' AND told.first_due <= ?))`,
+		append(args, us(who.since), us(who.since), us(who.due))
 }
 
 // faultHeard is of a wave's post that comes too soon after another one about the event.
 const faultHeard = "another message about the event appeared here not long ago, or is about to"
 
 // tooSoon reports whether a post of a wave would come too soon after another of the account about the event. Of two waves
-// that wait both, the later is told.
+// that wait both, the later is told. A call whose end is not known counts as long as a post would that it made.
 func (t *tx) tooSoon(ctx context.Context, h held) (bool, error) {
 	f, err := t.family(ctx, h.Announcement)
 	if err != nil || f.apart == 0 || h.Part > 0 {
 		return false, err
 	}
 	var one int
+	since := us(t.now.Add(-f.apart + slack))
 	return t.one(ctx, `SELECT 1 FROM announcements a JOIN deliveries d ON d.announcement = a.id WHERE (a.id = ? OR a.of = ?) AND a.id <> ? AND d.account = ?
-		AND (d.shown > 0 AND d.posted_at > ? OR d.calling = 'publish' OR d.wanted = 1 AND d.shown = 0 AND d.rest = '' AND d.first_due <= ? AND (a.apart = 0 OR d.first_due > ?)) LIMIT 1`,
-		[]any{string(f.root), string(f.root), string(h.Announcement), h.Account, us(t.now.Add(-f.apart + slack)), us(t.now), us(h.First)}, &one)
+		AND (d.shown > 0 AND d.posted_at > ? OR d.calling = 'publish' AND d.began > ? OR d.wanted = 1 AND d.shown = 0 AND d.rest = '' AND d.first_due <= ? AND (a.apart = 0 OR d.first_due > ?)) LIMIT 1`,
+		[]any{string(f.root), string(f.root), string(h.Announcement), h.Account, since, since, us(t.now), us(h.First)}, &one)
 }

@@ -57,7 +57,7 @@ func (s *server) changes() {
 			if err != nil {
 				return nil, s.fail(err)
 			}
-			planned := s.accepted(broadcast.Accepted{ID: p.ID, Rev: p.Rev}, false).Body
+			planned := s.accepted(broadcast.Accepted{ID: p.ID, Rev: p.Rev, Reminders: p.Reminders}, false).Body
 			return &amendedOutput{http.StatusOK, etag(p.Rev), Amended{Accepted: planned, PlanID: p.PlanID, ExpiresAt: &p.ExpiresAt, Steps: p.Steps}}, nil
 		}
 		a, err := s.Service.Amend(ctx, in.ID, rev, in.Body, actorOf(ctx).Name)
