@@ -83,6 +83,10 @@ func TestReminders(t *testing.T) {
 		t.Error(out)
 	}
 	waits := wave(2).Child
+	d.Event.Venue.Name, d.Reminders = "Pacini", d.Reminders[:2]
+	if plan, err := c.client.Plan(ctx, a.ID, 1, d); err != nil || len(plan.Reminders) != 2 || plan.Reminders[1].Child != wave(1).Child {
+		t.Errorf("the plan tells of the reminders %+v (%v)", plan.Reminders, err)
+	}
 	c.run("cancel", string(a.ID))
 	if look(); wave(2).State != store.WaveDropped {
 		t.Errorf("%+v", wave(2))

@@ -178,17 +178,19 @@ type Wave struct {
 	At       string          `json:"at" doc:"As the author wrote it."`
 	Kind     announce.Kind   `json:"kind"`
 	Due      time.Time       `json:"due" doc:"When it is told."`
-	State    store.WaveState `json:"state" enum:"planned,made,merged,past,dropped,awaited,failed" doc:"made: announcement is its own announcement. merged: another is told in its place. past: its moment had passed. dropped: the event is off, or there is nowhere to tell it. awaited: a recap that is due and has no texts or link of its own yet."`
+	State    store.WaveState `json:"state" enum:"planned,made,merged,past,dropped,awaited,failed" doc:"made: announcement is its own announcement. merged: another is told in its place. past: its moment had passed. dropped: the event is off, the announcement was left out, there is nowhere to tell it, or it was taken back. awaited: a recap that is due and has no texts or link of its own yet."`
 	Why      string          `json:"why,omitempty"`
 	Child    announce.ID     `json:"announcement,omitempty" doc:"The announcement that was made of it, a day before it is told."`
 	Delivery State           `json:"announcement_state,omitempty" doc:"How that one stands."`
 }
 
+// planned is rows as people read them, the earliest first.
 func planned(rows []store.Wave) []Wave {
 	var out []Wave
 	for _, w := range rows {
 		out = append(out, Wave{At: w.At, Kind: announce.Reminder{At: w.At}.Told(), Due: w.Due, State: w.State, Why: w.Why, Child: w.Child})
 	}
+	slices.SortStableFunc(out, func(a, b Wave) int { return a.Due.Compare(b.Due) })
 	return out
 }
 

@@ -214,6 +214,40 @@ func TestWavesPassedAreNotTold(t *testing.T) {
 	}
 }
 
+// A post that was left out because another had just appeared is not made up for, hours later, by an amendment.
+func TestWaveLeftOutStaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSeason(t)
+	s.to(moment(t, "2027-05-13T16:00"))
+	if _, err := s.Store.StopAccount(t.Context(), "place", "the token is dead"); err != nil {
+		t.Fatal(err)
+	}
+	a, _, err := s.Submit(t.Context(), meetup("-14h"), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("announced by mail", func() bool { return len(s.mail.all()) == 3 })
+	s.to(moment(t, "2027-05-14T03:00"))
+	if err := s.Resume(t.Context(), "test", "place"); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the place has it", func() bool { return len(s.place.all()) == 1 })
+	s.to(moment(t, "2027-05-14T04:30"))
+	s.until("reminded by mail", func() bool { return len(s.mail.all()) == 6 })
+	s.quiet(a.ID)
+	s.to(moment(t, "2027-05-14T16:00"))
+	d := s.status(a.ID).Announcement
+	d.Event.Venue.Name = "Pacini"
+	if _, err := s.Amend(t.Context(), a.ID, 1, d, "test"); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the place has the new version", func() bool { return strings.Contains(s.place.all()[0].text, "Pacini") })
+	s.quiet(a.ID)
+	if posts := s.place.all(); len(posts) != 1 {
+		t.Errorf("%+v", posts)
+	}
+}
+
 // A reminder that an organiser took back does not come again with the next amendment.
 func TestWaveTakenBackStaysSo(t *testing.T) {
 	t.Parallel()
@@ -308,9 +342,6 @@ func TestWaveByHandIsRecalled(t *testing.T) {
 			p.until("nobody is asked to post any more", func() bool {
 				return !slices.ContainsFunc(p.rows(id), func(d announce.Delivery) bool { return d.Account == "hand" && d.Calling == announce.Publish })
 			})
-			for _, d := range p.rows(id) {
-				t.Logf("%+v", d)
-			}
 		})
 	}
 }

@@ -504,15 +504,4 @@ func TestWavesLeaveOutWhoHasJustHeard(t *testing.T) {
 	if d := s.status(child).Deliveries[0]; d.State != announce.SkippedState || d.Fault == "" {
 		t.Errorf("%+v", d)
 	}
-	// What was left out is not made up for when the announcement is amended.
-	d := s.status(a.ID).Announcement
-	d.Event.Venue.Name = "Pacini"
-	if _, err := s.Amend(t.Context(), a.ID, 1, d, "test"); err != nil {
-		t.Fatal(err)
-	}
-	s.until("the place has the new version", func() bool { return strings.Contains(s.place.all()[0].text, "Pacini") })
-	s.quiet(a.ID)
-	if p := s.place.all(); len(p) != 1 {
-		t.Errorf("%+v", p)
-	}
 }

@@ -158,3 +158,86 @@ func TestWaveLeavesOutWhoHeard(t *testing.T) {
 		}
 	})
 }
+
+// A call whose end nobody knows keeps reminders away as long as a post or letter that it made would, not for ever.
+func TestLostCallKeepsRemindersAwayForATime(t *testing.T) {
+	for name, c := range map[string]struct {
+		before time.Duration
+		told   int
+	}{"a day before": {24 * time.Hour, 1}, "an hour before": {time.Hour, 0}} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, p *place) {
+				db := p.open(t)
+				s, child, w := waving(db)
+				id := save(t, db, s)
+				add(t, db, 1)
+				planAll(t, db, 10)
+				p.clock.forward(24*time.Hour - c.before)
+				post, letter := claim(t, db, "slack", id), write(t, db, id)
+				d := post.Delivery
+				d.Rest, d.Fault = announce.Person, "did it appear?"
+				record(t, db, post, d)
+				d = letter.Delivery
+				d.Rest, d.Fault = announce.Person, "did it arrive?"
+				end(t, db, &Ended{Letter: letter, Delivery: d})
+				if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+					t.Fatal(made, err)
+				}
+				p.clock.forward(c.before)
+				if n := planAll(t, db, 10); n != c.told {
+					t.Errorf("%d are reminded, want %d", n, c.told)
+				}
+				if _, ok, err := db.Claim(t.Context(), "slack", w.Child, worker); ok != (c.told == 1) || err != nil {
+					t.Errorf("posted: %v %v", ok, err)
+				}
+			})
+		})
+	}
+}
+
+// Whoever holds an announcement holds what was made of its waves and did not begin: it is made again once it may go. The
+// reminders whose moments pass meanwhile are not told.
+func TestHeldAnnouncementHoldsItsWaves(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 2)
+		wake(t, db)
+		s, child, w := waving(db)
+		s = s.scheduled(db.Now().Add(time.Hour))
+		soon := Wave{At: "-20h", Due: db.Now().Add(4 * time.Hour), Make: db.Now(), State: WavePlanned}
+		s.Waves.All = append(s.Waves.All, soon)
+		id := save(t, db, s)
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		p.clock.forward(3 * time.Hour)
+		if missed := wake(t, db); len(missed) != 1 || missed[0].Announcement.ID != id {
+			t.Fatalf("missed %+v", missed)
+		}
+		if ids, err := db.WavesIn(t.Context(), WavePlanned, db.Now(), 10); err != nil || len(ids) > 0 {
+			t.Errorf("to be made: %v %v", ids, err)
+		}
+		again := child
+		again.Announcement.ID = announce.NewID(db.Now())
+		x := w
+		x.Child = again.Announcement.ID
+		if made, err := db.MakeWave(t.Context(), id, 1, x, &again); made || err != nil {
+			t.Errorf("made while it is held: %v %v", made, err)
+		}
+		p.clock.forward(2 * time.Hour)
+		if ok, err := db.Release(t.Context(), id, "ada"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		rows, err := db.Waves(t.Context(), id)
+		must(t, err)
+		if len(rows) != 2 || rows[0].State != WavePast || rows[1].State != WavePlanned || rows[1].Child != "" {
+			t.Fatalf("%+v", rows)
+		}
+		if made, err := db.MakeWave(t.Context(), id, 1, x, &again); !made || err != nil {
+			t.Errorf("made when it is released: %v %v", made, err)
+		}
+		if _, retracted, err := db.Announcement(t.Context(), w.Child); !retracted || err != nil {
+			t.Errorf("the first still stands: %v", err)
+		}
+	})
+}

@@ -41,7 +41,7 @@ func (s *server) changes() {
 	amend := op("PUT", "/v1/announcements/{id}", "amend", ScopeAnnounce, "Change an announcement everywhere", 400, 404, 409, 412, 413, 422, 428, 507)
 	amend.DefaultStatus = http.StatusAccepted
 	amend.Description = "Posts are edited in place where the channel can; elsewhere a correction answers them, they are published anew, or another message tells what changed. " +
-		"People who were told of an earlier version hear only what changed, those who were not told yet get the new version. With plan=true nothing is changed: the answer is 200 with the steps."
+		"People who were told of an earlier version hear only what changed, those who were not told yet get the new version. With plan=true nothing is changed: the answer is 200 with the steps, and with what would become of the reminders."
 	huma.Register(s.api, amend, func(ctx context.Context, in *struct {
 		ByID
 		Match
