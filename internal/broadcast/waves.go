@@ -1,10 +1,8 @@
 package broadcast
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -345,64 +343,4 @@ func (s *Service) begun(ctx context.Context, id announce.ID) (bool, error) {
 		}
 	}
 	return false, err
-}
-
-// retell is c, which told w of an earlier revision of a, as a is now; what was left out of it stays so once its moment has
-// passed. changed: it says something else.
-func (s *Service) retell(ctx context.Context, a, c announce.Announcement, w wave, actor string, now time.Time) (sub store.Submission, changed bool, err error) {
-	n := s.child(a, w)
-	n.ID, n.Rev, n.Channels, n.Created, n.Updated = c.ID, c.Rev+1, w.accounts, c.Created, now
-	if equal(c, n) {
-		return sub, false, nil
-	}
-	r, err := s.compose(ctx, n)
-	if err != nil {
-		return sub, false, err
-	}
-	rows, err := s.Store.Deliveries(ctx, c.ID)
-	if err != nil {
-		return sub, false, err
-	}
-	r.counted = s.count(&r, n.ID)
-	sub = store.Submission{Announcement: n, Payloads: r.payloads, Counted: r.counted, Actor: actor, Cannot: map[string]string{}}
-	at := due(n, now)
-	for _, d := range r.deliveries {
-		d.First, d.Next = at, at
-		if !w.when.Instant.After(now) && leftOut(rows, d) {
-			continue
-		}
-		if t := s.accounts[d.Account]; out(rows, d) {
-			d.Next = now
-			switch {
-			case t.ability.Amend && !t.Manual && !a.Event.Cancelled:
-			case t.ability.Retract && !t.Manual:
-				continue // what says something else now is taken away; the announcement itself is there
-			default:
-				d.Manner = announce.Kept
-			}
-		}
-		sub.Deliveries = append(sub.Deliveries, d)
-	}
-	for _, p := range r.personal {
-		sub.Plans = append(sub.Plans, store.Plan{Account: p, First: at, Next: at, Keeps: !s.accounts[p].ability.Amend})
-	}
-	return sub, true, nil
-}
-
-// leftOut reports whether a row for the same place was skipped.
-func leftOut(rows []announce.Delivery, d announce.Delivery) bool {
-	return slices.ContainsFunc(rows, func(r announce.Delivery) bool {
-		return r.Account == d.Account && r.Language == d.Language && r.Part == d.Part && r.State() == announce.SkippedState
-	})
-}
-
-// equal reports whether two revisions of a wave's announcement say the same at the same time to the same people.
-func equal(a, b announce.Announcement) bool {
-	a.Rev, a.OfRev, a.Updated, b.Rev, b.OfRev, b.Updated = 0, 0, time.Time{}, 0, 0, time.Time{}
-	x, y := *a.Event, *b.Event
-	x.Sequence, y.Sequence = 0, 0
-	a.Event, b.Event = &x, &y
-	one, err := json.Marshal(a)
-	other, failed := json.Marshal(b)
-	return err == nil && failed == nil && bytes.Equal(one, other)
 }

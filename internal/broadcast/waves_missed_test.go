@@ -148,6 +148,7 @@ func TestWavesMissedThemselves(t *testing.T) {
 			p.at(moment(t, "2027-05-09T12:00"))
 			stop = p.running()
 			p.settled()
+			p.until(want.out+" is out", func() bool { return p.kinds() == want.out })
 			all := p.waves(id)
 			if got := states(all); got != want.waves || p.kinds() != want.out {
 				t.Errorf("%s and %q, want %v", got, p.kinds(), want)
@@ -165,10 +166,7 @@ func TestWavesMissedThemselves(t *testing.T) {
 				t.Errorf("it is %s, out is %q", p.state(all[0].Child), p.kinds())
 			}
 			release(p, all[0].Child)
-			p.settled()
-			if p.kinds() != "event reminder" {
-				t.Errorf("out is %q", p.kinds())
-			}
+			p.until("it is told", func() bool { return p.kinds() == "event reminder" })
 		})
 	}
 }
@@ -252,7 +250,7 @@ func TestWaveLeftOutStaysSo(t *testing.T) {
 func TestWaveTakenBackStaysSo(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, moment(t, "2027-05-12T11:00"))
-	p.running()
+	stop := p.running()
 	id := p.reminding("", "", "-1d")
 	p.settled()
 	p.at(moment(t, "2027-05-13T10:00"))
@@ -262,6 +260,7 @@ func TestWaveTakenBackStaysSo(t *testing.T) {
 	amendNow(p, id)
 	p.at(moment(t, "2027-05-13T18:30"))
 	p.settled()
+	stop()
 	if got := states(p.waves(id)); got != "-1d dropped" || p.kinds() != "event" {
 		t.Errorf("%s, out is %q", got, p.kinds())
 	}
