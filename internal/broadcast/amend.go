@@ -55,7 +55,7 @@ func (s *Service) revised(ctx context.Context, id announce.ID, expected int, d a
 		return old, a, err
 	}
 	rules.Known = true
-	if a, err = d.Announcement(rules); err != nil {
+	if a, err = s.accept(d, rules); err != nil {
 		return old, a, err
 	}
 	a.Updated = now

@@ -57,7 +57,11 @@ func (s *Service) think(ctx context.Context, old, now announce.Announcement) (c 
 
 // called reports whether an amendment calls the event off, or says so still.
 func called(a announce.Announcement) bool {
-	return a.Event != nil && a.Event.Cancelled && a.Kind != announce.KindCancellation && !a.Kind.AboutPast()
+	switch a.Kind {
+	case announce.KindCancellation, announce.KindRecap, announce.KindDigest:
+		return false
+	}
+	return a.Event != nil && a.Event.Cancelled
 }
 
 // compare finds what became of the facts since the oldest revision that readers may have seen.

@@ -39,6 +39,25 @@ func (s *Service) targets(a announce.Announcement) []account {
 	return out
 }
 
+// accept is what a draft announces, by the rules and by the accounts that are switched on. The error is a Faults.
+func (s *Service) accept(d announce.Draft, rules announce.Rules) (announce.Announcement, error) {
+	a, err := d.Announcement(rules)
+	if err != nil {
+		return a, err
+	}
+	var faults announce.Faults
+	for i, r := range a.Reminders {
+		for n, name := range r.Channels {
+			aside := slices.ContainsFunc(s.Accounts, func(x Account) bool { return x.Name == name && x.Aside })
+			if r.Told() == announce.KindReminder && (len(a.Channels) == 0 && aside || len(a.Channels) > 0 && !slices.Contains(a.Channels, name)) {
+				faults = append(faults, announce.Fault{Field: fmt.Sprintf("reminders[%d].channels[%d]", i, n),
+					Say: "the announcement itself does not go to " + name + ": whoever reads the reminder there would not hear of a change or a cancellation. Add it to channels"})
+			}
+		}
+	}
+	return a, faults.Err()
+}
+
 func (a account) takes(k announce.Kind) bool { return len(a.Kinds) == 0 || slices.Contains(a.Kinds, k) }
 
 // page is one text of an account: in one language, or in several at once.
@@ -254,7 +273,7 @@ func (s *Service) Preview(ctx context.Context, d announce.Draft) ([]Preview, err
 	if err != nil {
 		return nil, err
 	}
-	a, err := d.Announcement(rules)
+	a, err := s.accept(d, rules)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (s *Service) Submit(ctx context.Context, d announce.Draft, actor string, ke
 	if err != nil {
 		return Accepted{}, false, err
 	}
-	a, err := d.Announcement(rules)
+	a, err := s.accept(d, rules)
 	if err != nil {
 		return Accepted{}, false, err
 	}

@@ -34,6 +34,11 @@ const reminded = `EXISTS (SELECT 1 FROM plans first
 	JOIN letters seen ON seen.plan = theirs.id AND seen.address = addresses.id AND (seen.shown > 0 OR seen.calling <> '')
 	WHERE first.id = ? AND other.of_rev < ?)`
 
+// anybodyReminded finds whether a letter of a reminder was seen, or may have been. It takes the announcement that is
+// reminded of and an account.
+const anybodyReminded = `SELECT 1 FROM announcements other JOIN plans theirs ON theirs.announcement = other.id JOIN tallies n ON n.plan = theirs.id
+	WHERE other.of = ? AND other.of <> '' AND theirs.account = ? AND theirs.follows = 0 AND n.calling + n.published + n.unknown > 0 LIMIT 1`
+
 // told is the condition that somebody has, or is just getting, a letter of the plan that is followed from before its
 // revision, or a digest or a reminder that tells of it. Topics, languages and frequency do not matter: whoever was told of
 // something hears what became of it.
@@ -159,7 +164,9 @@ func (t *tx) followed(ctx context.Context, a announce.Announcement, f *Submissio
 		if planned {
 			if planned, err = t.anybodyTold(ctx, p.id); err == nil && !planned {
 				var one int64
-				planned, err = t.one(ctx, inEdition+` LIMIT 1`, []any{p.id, a.Rev}, &one)
+				if planned, err = t.one(ctx, inEdition+` LIMIT 1`, []any{p.id, a.Rev}, &one); err == nil && !planned {
+					planned, err = t.one(ctx, anybodyReminded, []any{string(a.ID), account}, &one)
+				}
 			}
 			if err != nil {
 				return nil, err

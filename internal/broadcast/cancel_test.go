@@ -1,0 +1,110 @@
+package broadcast
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// Whatever kind of announcement made an event known, whoever was told of it hears that it is called off, and nothing of
+// it begins afterwards.
+func TestCancelOfNews(t *testing.T) {
+	t.Parallel()
+	s := newSeason(t)
+	d := meetup("-1d")
+	d.Kind = announce.KindNews
+	a, _, err := s.Submit(t.Context(), d, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("announced", func() bool { return len(s.place.all()) == 1 && len(s.mail.all()) == 3 })
+	s.to(moment(t, "2027-05-13T18:29"))
+	s.until("one is made", func() bool { return strings.Contains(states(s.status(a.ID).Reminders), "-1d made") })
+	made, err := s.Cancel(t.Context(), a.ID, nil, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.FollowUp == "" {
+		t.Fatal("nobody is told")
+	}
+	if _, closed, err := s.Store.FirstTold(t.Context(), a.ID); err != nil || !closed {
+		t.Errorf("it is still open: %v", err)
+	}
+	s.to(moment(t, "2027-05-13T18:30"))
+	s.until("called off", func() bool { return s.mail.of(announce.KindCancellation) == 3 })
+	s.quiet(a.ID)
+	if n := s.mail.of(announce.KindReminder); n != 0 {
+		t.Errorf("%d reminders", n)
+	}
+}
+
+// Whoever joined after the announcement, and knows the event from a reminder only, hears that it is called off.
+func TestCancelWhereOnlyAReminderWasRead(t *testing.T) {
+	t.Parallel()
+	s := newSeason(t)
+	d := meetup("-1d")
+	d.Audience = []announce.Language{"en"} // nobody yet
+	a, _, err := s.Submit(t.Context(), d, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("announced", func() bool { return len(s.place.all()) == 1 })
+	s.quiet(a.ID)
+	late := []store.Address{
+		{Channel: "email", Address: "zoe@example.org", Language: "en", Standing: store.Active, Everything: true, Frequency: store.Now},
+		{Channel: "email", Address: "max@example.org", Language: "en", Standing: store.Active, Everything: true, Frequency: store.Now},
+	}
+	if _, err := s.Store.AddAddresses(t.Context(), late, store.Deed{Act: store.Added, How: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	s.to(moment(t, "2027-05-13T18:30"))
+	s.until("reminded", func() bool { return s.mail.of(announce.KindReminder) == 2 })
+	s.quiet(a.ID)
+	if _, err := s.Cancel(t.Context(), a.ID, nil, "test"); err != nil {
+		t.Fatal(err)
+	}
+	s.until("called off", func() bool { return s.mail.of(announce.KindCancellation) == 2 })
+	s.quiet(a.ID)
+	if n := s.mail.of(announce.KindCancellation); n != 2 {
+		t.Errorf("%d cancellations", n)
+	}
+}
+
+// A reminder goes only where the announcement goes too: who reads it hears of changes by the announcement's accounts.
+func TestCancelIsHeardWhereRemindersAre(t *testing.T) {
+	t.Parallel()
+	s := newSeason(t)
+	d := meetup("-1d", "+1d")
+	d.Reminders[0].Channels = []string{"place", "team"}
+	d.Reminders[1].Channels = []string{"team"} // nothing changes any more after the event
+	d.Reminders[1].Link = "https://example.org/slides"
+	_, err := s.Preview(t.Context(), d)
+	_, _, other := s.Submit(t.Context(), d, "test", nil)
+	for _, err := range []error{err, other} {
+		if got := fields(err); !slices.Equal(got, []string{"reminders[0].channels[1]"}) {
+			t.Errorf("%v: %v", got, err)
+		}
+	}
+	d.Channels = []string{"place", "team"}
+	a, _, err := s.Submit(t.Context(), d, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Channels = []string{"team"}
+	if _, err := s.Amend(t.Context(), a.ID, 1, d, "test"); !slices.Equal(fields(err), []string{"reminders[0].channels[0]"}) {
+		t.Error(err)
+	}
+}
+
+func fields(err error) (all []string) {
+	var faults announce.Faults
+	errors.As(err, &faults)
+	for _, f := range faults {
+		all = append(all, f.Field)
+	}
+	return all
+}
