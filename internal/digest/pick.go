@@ -96,9 +96,12 @@ func (i item) moment() time.Time {
 }
 
 // new reports whether an item is told to somebody who was told all up to since: it came due after that, or they know of it
-// and it was called off after that.
+// and it was called off after that. What was called off before it came due was never announced.
 func (i item) new(since, until time.Time) bool {
 	in := func(t time.Time) bool { return t.After(since) && !t.After(until) }
+	if i.says.Off && i.told.Cancelled.After(i.told.Created) && !i.told.Cancelled.After(i.told.Due) {
+		return false
+	}
 	return in(i.told.Due) || i.says.Off && !i.told.Due.After(since) && in(i.told.Cancelled)
 }
 

@@ -37,7 +37,8 @@ const reminded = `EXISTS (SELECT 1 FROM plans first
 // anybodyReminded finds whether a letter of a reminder was seen, or may have been. It takes the announcement that is
 // reminded of and an account.
 const anybodyReminded = `SELECT 1 FROM announcements other JOIN plans theirs ON theirs.announcement = other.id JOIN tallies n ON n.plan = theirs.id
-	WHERE other.of = ? AND other.of <> '' AND theirs.account = ? AND theirs.follows = 0 AND n.calling + n.published + n.unknown > 0 LIMIT 1`
+	WHERE other.of = ? AND other.of <> '' AND theirs.account = ? AND theirs.follows = 0
+	GROUP BY theirs.id HAVING SUM(n.calling + n.published + n.unknown) > 0 LIMIT 1`
 
 // told is the condition that somebody has, or is just getting, a letter of the plan that is followed from before its
 // revision, or a digest or a reminder that tells of it. Topics, languages and frequency do not matter: whoever was told of

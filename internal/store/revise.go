@@ -87,7 +87,7 @@ func (t *tx) revise(ctx context.Context, s Submission, w written, closed bool) e
 	if err := t.putRevision(ctx, s, w); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `UPDATE announcements SET rev = ?, closed = ?, publish_at = ?, due_at = CASE WHEN due_at > ? OR held_at > 0 THEN ? ELSE due_at END, held_at = 0, updated_at = ? WHERE id = ?`,
+	if _, err := t.exec(ctx, `UPDATE announcements AS a SET rev = ?, closed = ?, publish_at = ?, due_at = CASE WHEN due_at > ? OR held_at > 0 OR `+untold+` THEN ? ELSE due_at END, held_at = 0, updated_at = ? WHERE id = ?`,
 		a.Rev, flag(closed), publishAt(a), us(t.now), us(s.due(t.now)), us(a.Updated), string(a.ID)); err != nil {
 		return err
 	}

@@ -21,10 +21,12 @@ func publishAt(a announce.Announcement) int64 {
 	return us(at)
 }
 
+// untold holds of an announcement a of which nothing began.
+const untold = `NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.announcement = a.id AND (d.shown > 0 OR d.calling <> ''))
+	AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.announcement = a.id AND p.started = 1)`
+
 // unbegun holds of an announcement a that is to be published and of which nothing began.
-const unbegun = `a.retracted = 0 AND a.closed = 0
-	AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.announcement = a.id AND (d.shown > 0 OR d.calling <> ''))
-	AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.announcement = a.id AND p.started = 1)
+const unbegun = `a.retracted = 0 AND a.closed = 0 AND ` + untold + `
 	AND (EXISTS (SELECT 1 FROM deliveries d WHERE d.announcement = a.id AND d.todo = 'publish')
 		OR EXISTS (SELECT 1 FROM plans p WHERE p.announcement = a.id AND p.open = 1 AND p.wanted = 1))`
 
