@@ -76,3 +76,56 @@ func TestAnnouncedAfterItsTime(t *testing.T) {
 		}
 	})
 }
+
+// An edition that another server took back amid a run gets no further letters: nothing would ever become of them.
+func TestTakenBackAmidARun(t *testing.T) {
+	both(t, func(t *testing.T, d *desk) {
+		ctx := t.Context()
+		for _, name := range []string{"ada", "bob"} {
+			d.join(store.Address{Address: name + "@example.org", Language: "en", Everything: true, Frequency: "daily"})
+		}
+		d.to("2027-03-08T12:00")
+		mistake := d.news("Mistake")
+		d.to("2027-03-09T08:01")
+		of, err := d.db.Digest(ctx, "daily")
+		must(t, err)
+		period, err := announce.ParseWhen("2027-03-09T08:00", community)
+		must(t, err)
+		r, _, err := d.db.StartDigest(ctx, "daily", period, false, "test")
+		must(t, err)
+		all, err := d.db.Told(ctx, instantOf(t, "2027-03-08T08:00"), period.Instant)
+		must(t, err)
+		w := run{Service: d.Service, DigestRun: r, digest: of, accounts: map[string]string{"email": "email"}, editions: map[string]store.Edition{}, gathered: gather(all, of, d.clock())}
+		page := func() store.DigestPage {
+			t.Helper()
+			w.missing = map[string]wanted{}
+			p, err := d.db.TellPage(ctx, r.ID, all, []string{"email"}, 1, w.choose)
+			must(t, err)
+			return p
+		}
+		if p := page(); !p.Given {
+			t.Fatalf("%+v", p)
+		}
+		must(t, w.issue(ctx))
+		if p := page(); p.Letters != 1 {
+			t.Fatalf("%+v", p)
+		}
+		must(t, d.Broadcast.Retract(ctx, mistake, 1, "ada"))
+		editions, _, err := d.db.Outdated(ctx)
+		must(t, err)
+		if len(editions) != 1 {
+			t.Fatal(editions)
+		}
+		if _, err := d.refresh(ctx, map[string]store.Digest{"daily": of}); err != nil {
+			t.Fatal(err)
+		}
+		if p := page(); p.People != 1 || p.Letters != 0 {
+			t.Errorf("%+v", p)
+		}
+		n, err := d.db.Counts(ctx, editions[0], "email")
+		must(t, err)
+		if n.Planned != 1 || n.By[announce.Waiting] != 0 || n.By[announce.Retracted] != 1 {
+			t.Errorf("%+v", n)
+		}
+	})
+}

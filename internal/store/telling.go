@@ -69,16 +69,17 @@ func (t *tx) tellPage(ctx context.Context, run int64, items []Told, channels []s
 		}
 		if e.Plan > 0 {
 			letters[e] = append(letters[e], reader)
-			p.Letters++
 		}
 	}
 	if p.Given {
 		return p, errGiven
 	}
 	for e, to := range letters {
-		if err := t.writeEdition(ctx, e, to); err != nil {
+		n, err := t.writeEdition(ctx, e, to)
+		if err != nil {
 			return p, err
 		}
+		p.Letters += n
 	}
 	if err := t.mark(ctx, r, readers); err != nil {
 		return p, err
@@ -241,16 +242,20 @@ func (c conn) fillReaders(ctx context.Context, all []Reader, index map[int64]int
 		AND (l.shown > 0 OR l.calling <> '' OR l.wanted = 1 AND l.rest = '')`, append(slices.Clone(who), ids...), got)
 }
 
-// writeEdition adds letters of one edition: behind those that it has, for addresses ascend from page to page.
-func (t *tx) writeEdition(ctx context.Context, e Edition, to []Reader) error {
+// writeEdition adds letters of one edition: behind those that it has, for addresses ascend from page to page. One that was taken
+// back has nothing left to tell, and gets none.
+func (t *tx) writeEdition(ctx context.Context, e Edition, to []Reader) (n int, err error) {
 	all, err := t.plans(ctx, `id = ?`+t.lock("FOR NO KEY UPDATE"), e.Plan)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(all) == 0 {
-		return ErrNotFound
+		return 0, ErrNotFound
 	}
 	p := all[0]
+	if !p.wanted {
+		return 0, nil
+	}
 	rows := make([][]any, len(to))
 	for n, r := range to {
 		if r.Language == "" {
@@ -264,11 +269,11 @@ func (t *tx) writeEdition(ctx context.Context, e Edition, to []Reader) error {
 		p.position = r.Address
 	}
 	if _, err := t.many(ctx, `INSERT INTO letters (plan, address, language, wanted, rev, first_due, next)`, rows, ""); err != nil {
-		return err
+		return 0, err
 	}
 	t.count(p.id, announce.Waiting, int64(len(to)))
 	_, err = t.exec(ctx, `UPDATE plans SET started = 1, position = ?, last_id = ?, planned = planned + ? WHERE id = ?`, p.position, p.position, len(to), p.id)
-	return err
+	return len(to), err
 }
 
 // mark puts on record up to when people were told. For whoever does not get the digest any more it was the last.
