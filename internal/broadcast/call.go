@@ -56,7 +56,7 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 	now := s.Store.Now()
 	switch a.settling(c.Delivery, now) {
 	case repeat:
-		// What is too late or not wanted any more is not published by a repeat. What is not wanted is repeated all the same
+		// What is too late, called off or not wanted any more is not published by a repeat. What is not wanted is repeated all the same
 		// where objects are stable, or where nobody can look: it is then known to be there, and taken away.
 		why := ""
 		if c.Delivery.Calling == announce.Publish {
@@ -64,8 +64,10 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 			if why, err = s.late(calls, c.Delivery, h); err != nil {
 				return s.unsettled(c.Delivery)
 			}
-			if why == "" && !c.Delivery.Wanted && a.Idempotent != announce.Forever && a.Find {
-				why = "it was retracted"
+			if why == "" && a.Idempotent != announce.Forever && a.Find {
+				if why, err = s.over(calls, c.Delivery); err != nil {
+					return s.unsettled(c.Delivery)
+				}
 			}
 		}
 		switch {
@@ -97,6 +99,18 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 		d.Fault = "the answer to the call was lost"
 	}
 	return verdict{Delivery: d}
+}
+
+// over tells why nothing more of a delivery's announcement is published on its account, or "".
+func (s *Service) over(ctx context.Context, d announce.Delivery) (string, error) {
+	if !d.Wanted {
+		return "it was retracted", nil
+	}
+	_, closed, err := s.Store.FirstTold(ctx, d.Announcement)
+	if closed {
+		return "it was called off", err
+	}
+	return "", err
 }
 
 // horizon is when an announcement becomes too late to publish; zero times: never. It is read once per revision.

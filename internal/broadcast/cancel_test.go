@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
@@ -107,4 +110,56 @@ func fields(err error) (all []string) {
 		all = append(all, f.Field)
 	}
 	return all
+}
+
+// recent is a board that knows keys for an hour, where posts can be found.
+type recent struct{ *board }
+
+func (recent) Limits() announce.Limits { return announce.Limits{Links: true, Idempotent: time.Hour} }
+
+// A call that was lost before a cancellation is looked for: it is not made again with what was true before.
+func TestCancelWhileACallIsLost(t *testing.T) {
+	ctx := t.Context()
+	l := begin(t, 1)
+	b := &board{fails: func() string { return "before" }, told: func(announce.Message) {}}
+	o := l.Options
+	o.Accounts, o.Metrics = []Account{{Name: "recent", Publisher: recent{b}}}, NewMetrics(prometheus.NewRegistry())
+	s := New(o)
+	a, _, err := s.Submit(ctx, l.draft(), "ada", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := func() (verb announce.Verb) {
+		t.Helper()
+		c, ok, err := s.Store.Claim(ctx, "recent", a.ID, store.ClaimOptions{Owner: "w", Lease: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return ""
+		}
+		var h horizon
+		if err := s.Store.Record(ctx, c.Fence, s.perform(ctx, s.accounts["recent"], c, &h).Delivery); err != nil {
+			t.Fatal(err)
+		}
+		return c.Verb
+	}
+	if verb := work(); verb != announce.Publish {
+		t.Fatal(verb)
+	}
+	b.fails = func() string { return "" }
+	if _, err := s.Cancel(ctx, a.ID, nil, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		l.now = l.now.Add(5 * time.Minute)
+		work()
+	}
+	if len(b.posts) > 0 {
+		t.Errorf("published after it was called off: %+v", b.posts[0].m)
+	}
+	rows, err := s.Store.Deliveries(ctx, a.ID)
+	if err != nil || len(rows) != 1 || rows[0].State() != announce.Retracted {
+		t.Errorf("%+v %v", rows, err)
+	}
 }
