@@ -26,13 +26,14 @@ func (t *tx) followPlan(ctx context.Context, a announce.Announcement, p Plan, wh
 	return err
 }
 
-// reminded is the condition that somebody has a letter that follows the same announcement and was made from a revision
-// before the plan's: a reminder, which they may have without the first letter. It takes two arguments: plan, revision.
+// reminded is the condition that somebody has a letter that follows the same announcement, in a form that was made from a
+// revision before the plan's: a reminder, which they may have without the first letter. It takes two arguments: plan, revision.
 const reminded = `EXISTS (SELECT 1 FROM plans first
 	JOIN announcements other ON other.of = first.announcement AND other.of <> ''
 	JOIN plans theirs ON theirs.announcement = other.id AND theirs.account = first.account AND theirs.follows = 0
 	JOIN letters seen ON seen.plan = theirs.id AND seen.address = addresses.id AND (seen.shown > 0 OR seen.calling <> '')
-	WHERE first.id = ? AND other.of_rev < ?)`
+	JOIN revisions form ON form.announcement = other.id AND form.rev = CASE WHEN seen.calling <> '' THEN seen.call_rev ELSE seen.shown END
+	WHERE first.id = ? AND form.of_rev < ?)`
 
 // anybodyReminded finds whether a letter of a reminder was seen, or may have been. It takes the announcement that is
 // reminded of and an account.

@@ -301,3 +301,36 @@ func TestCorrectionsAreForEverybodyAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Whoever got a reminder in its new form knows of the change already; whoever has the old form hears of it.
+func TestFollowAReminderInItsNewForm(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s := sample(db).personal(db, "email")
+		id := save(t, db, s)
+		planAll(t, db, 10)
+		add(t, db, 2)
+		reminder := sample(db).personal(db, "email")
+		reminder.Announcement.Kind, reminder.Announcement.Of, reminder.Announcement.OfRev = announce.KindReminder, id, 1
+		later := save(t, db, reminder)
+		planAll(t, db, 10)
+		old := deliver(t, db, later)
+		renewed := reminder.next(db)
+		renewed.Announcement.OfRev = 2
+		renewed.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+		s.Waves = &Waves{Children: []Submission{renewed}}
+		_, f, told := followed(t, db, s, Change{}, "email")
+		if !told {
+			t.Fatal("nobody is told")
+		}
+		deliver(t, db, later)
+		planAll(t, db, 10)
+		if l := deliver(t, db, f.Announcement.ID); l.Address != old.Address {
+			t.Errorf("told %d, want %d", l.Address, old.Address)
+		}
+		idle(t, db, f.Announcement.ID)
+		if c := balanced(t, db, f.Announcement.ID, "email"); c.Planned != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}

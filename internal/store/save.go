@@ -36,8 +36,8 @@ func (t *tx) putRevision(ctx context.Context, s Submission, w written) error {
 	if err := t.putBlobs(ctx, w.blobs); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `INSERT INTO revisions (announcement, rev, language, document, images, actor, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		string(a.ID), a.Rev, string(a.Default), w.document, w.images, clean(s.Actor), us(a.Updated)); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO revisions (announcement, rev, language, document, images, actor, at, of_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, string(a.Default), w.document, w.images, clean(s.Actor), us(a.Updated), a.OfRev); err != nil {
 		return err
 	}
 	if _, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, part, message, images)`, w.payloads, ""); err != nil {
@@ -109,8 +109,8 @@ func (db *DB) Save(ctx context.Context, s Submission) (replay []byte, replayed b
 
 func (t *tx) save(ctx context.Context, s Submission, w written) error {
 	a := s.Announcement
-	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, due_at, of, of_rev, apart, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(a.ID), a.Rev, flag(a.Kind.Listed() && s.run() == 0), publishAt(a), us(s.due(t.now)), string(a.Of), a.OfRev, s.Apart.Microseconds(), us(a.Created), us(a.Updated)); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO announcements (id, rev, listed, publish_at, due_at, of, apart, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(a.ID), a.Rev, flag(a.Kind.Listed() && s.run() == 0), publishAt(a), us(s.due(t.now)), string(a.Of), s.Apart.Microseconds(), us(a.Created), us(a.Updated)); err != nil {
 		return err
 	}
 	if err := t.putRevision(ctx, s, w); err != nil {

@@ -45,7 +45,6 @@ CREATE TABLE announcements (
 	publish_at INTEGER NOT NULL DEFAULT 0, -- not before; 0: as soon as it was accepted
 	held_at    INTEGER NOT NULL DEFAULT 0, -- its time came while no server ran; nothing begins until a person says so
 	of         TEXT    NOT NULL DEFAULT '', -- the announcement that this one follows: a change of it, a reminder; '': none
-	of_rev     INTEGER NOT NULL DEFAULT 0, -- the revision of it that this one was made from
 	closed     INTEGER NOT NULL DEFAULT 0, -- what is not out is not published any more: it was cancelled
 	apart      INTEGER NOT NULL DEFAULT 0, -- of a wave: least microseconds between two messages about its event; 0: that does not matter
 	due_at     INTEGER NOT NULL DEFAULT 0, -- when it came due first, or will
@@ -88,6 +87,7 @@ CREATE TABLE revisions (
 	images       TEXT    NOT NULL,
 	actor        TEXT    NOT NULL,
 	at           INTEGER NOT NULL,
+	of_rev       INTEGER NOT NULL DEFAULT 0, -- the revision of what it follows that it was made from; 0: it follows nothing
 	PRIMARY KEY (announcement, rev)
 );
 
