@@ -172,3 +172,46 @@ func TestCancelledWhileRemindersLeave(t *testing.T) {
 		}
 	})
 }
+
+// A cancellation is brought to every reminder that is out and can be edited, however many there are.
+func TestCancelledInEveryReminder(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		const n = turnAtOnce + 10
+		s := sample(db).personal(db, "telegram")
+		id := save(t, db, s)
+		planAll(t, db, 1000)
+		var all []Address
+		for _, a := range people(n) {
+			a.Channel = "telegram"
+			all = append(all, a)
+		}
+		if _, err := enlist(t.Context(), db, all); err != nil {
+			t.Fatal(err)
+		}
+		reminder := sample(db).personal(db, "telegram")
+		reminder.Announcement.Kind, reminder.Announcement.Of, reminder.Announcement.OfRev = announce.KindReminder, id, 1
+		later := save(t, db, reminder)
+		planAll(t, db, 1000)
+		must(t, raw(db, `UPDATE letters SET shown = 1`))
+		must(t, raw(db, `UPDATE tallies SET published = waiting, waiting = 0`))
+		balanced(t, db, later, "telegram")
+		renewed := reminder.next(db)
+		renewed.Plans = []Plan{{Account: "telegram", Next: db.Now()}}
+		c := s.next(db)
+		c.Waves = &Waves{Children: []Submission{renewed}}
+		_, err := db.Change(t.Context(), 1, c, Change{Close: true})
+		must(t, err)
+		planAll(t, db, 1000)
+		var edits int
+		_, err = db.read().one(t.Context(), `SELECT COUNT(*) FROM letters WHERE wanted = 1 AND shown = 1 AND rev = 2`, nil, &edits)
+		must(t, err)
+		if edits != n {
+			t.Errorf("%d of %d reminders are edited", edits, n)
+		}
+		p.clock.forward(time.Second)
+		if l := write(t, db, later); l.CallRev != 2 || l.Calling != announce.Amend {
+			t.Errorf("%+v", l)
+		}
+	})
+}

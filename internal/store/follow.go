@@ -212,6 +212,12 @@ func (t *tx) follow(ctx context.Context, s Submission, f *Submission, closed boo
 	if err != nil {
 		return err
 	}
+	var renewed []announce.ID
+	if s.Waves != nil {
+		for _, c := range s.Waves.Children {
+			renewed = append(renewed, c.Announcement.ID)
+		}
+	}
 	for _, x := range following {
 		on := func(account string) bool {
 			replaced := f != nil && slices.Contains(f.Announcement.Channels, account)
@@ -223,7 +229,7 @@ func (t *tx) follow(ctx context.Context, s Submission, f *Submission, closed boo
 			}
 			return closed
 		}
-		if err := t.stop(ctx, x.id, on, s.Announcement.Updated, s.Actor); err != nil {
+		if err := t.stop(ctx, x.id, on, s.Announcement.Updated, s.Actor, renewed...); err != nil {
 			return err
 		}
 	}
@@ -263,9 +269,10 @@ func (t *tx) following(ctx context.Context, id announce.ID) (all []follower, err
 	return all, err
 }
 
-// stop lets nothing more of an announcement begin on some accounts. What can be seen stays. An announcement of which
-// nothing is out then counts as retracted.
-func (t *tx) stop(ctx context.Context, id announce.ID, on func(account string) bool, now time.Time, actor string) error {
+// stop lets nothing more of an announcement begin on some accounts. What can be seen stays; of an
+// announcement that the same change brought to a new form (renewed), in that form. One of which nothing is out then
+// counts as retracted.
+func (t *tx) stop(ctx context.Context, id announce.ID, on func(account string) bool, now time.Time, actor string, renewed ...announce.ID) error {
 	accounts, err := t.planned(ctx, id)
 	if err != nil {
 		return err
@@ -284,10 +291,13 @@ func (t *tx) stop(ctx context.Context, id announce.ID, on func(account string) b
 			out = out || p.wanted
 			continue
 		}
-		if _, err := t.exec(ctx, `UPDATE plans SET keeps = 1 WHERE id = ?`, p.id); err != nil {
+		how := turn{how: "stopped", at: now}
+		if slices.Contains(renewed, id) { // what can be seen is on its way to its new form
+			how.how, how.first, how.next = "closed", p.turn.first, p.turn.next
+		} else if _, err := t.exec(ctx, `UPDATE plans SET keeps = 1 WHERE id = ?`, p.id); err != nil {
 			return err
 		}
-		if err := t.turn(ctx, id, account, turn{how: "stopped", at: now}); err != nil {
+		if err := t.turn(ctx, id, account, how); err != nil {
 			return err
 		}
 	}
