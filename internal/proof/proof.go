@@ -26,6 +26,7 @@ type Statement struct {
 	Decisions    []Decision `json:"decisions" doc:"Who accepted, changed or took it back, oldest first."`
 	Places       []Place    `json:"places" doc:"One for each post."`
 	People       []Reached  `json:"people" doc:"Channels that write to each person: how many are in each state, never who."`
+	FollowedBy   []Follower `json:"followed_by,omitempty" doc:"Announcements that tell of a change of it or remind of it, each with a proof of its own."`
 }
 
 // About is which announcement it is about, in its present revision.
@@ -50,6 +51,7 @@ type Occasion struct {
 	Venue     string    `json:"venue,omitempty"`
 	Online    bool      `json:"online"`
 	Cancelled bool      `json:"cancelled"`
+	Postponed bool      `json:"postponed,omitempty" doc:"With cancelled: it is put off, and a new date will follow."`
 }
 
 // Decision is something that somebody decided about the whole announcement or one place, as the audit log has it.
@@ -80,6 +82,13 @@ type Stage struct {
 	At    time.Time      `json:"at"`
 	State announce.State `json:"state"`
 	URL   string         `json:"url,omitempty"`
+}
+
+// Follower is an announcement that follows this one.
+type Follower struct {
+	ID        announce.ID   `json:"id"`
+	Kind      announce.Kind `json:"kind"`
+	Retracted bool          `json:"retracted"`
 }
 
 // Reached is how many people of a channel are in each state.
@@ -119,6 +128,13 @@ func (o *Office) Make(ctx context.Context, id announce.ID) (Proof, error) {
 		Version: 1, Community: plain(o.site.Name), Server: o.site.URL, MadeAt: o.store.Now().UTC().Truncate(time.Second),
 		Announcement: about(a, retracted), Decisions: decisions(events, rows), Places: places(rows, events), People: []Reached{},
 	}
+	following, err := o.store.Following(ctx, id)
+	if err != nil {
+		return Proof{}, err
+	}
+	for _, f := range following {
+		s.FollowedBy = append(s.FollowedBy, Follower{f.ID, f.Kind, f.Retracted})
+	}
 	accounts, err := o.store.PersonalAccounts(ctx, id)
 	if err != nil {
 		return Proof{}, err
@@ -150,7 +166,7 @@ func about(a announce.Announcement, retracted bool) About {
 		out.PublishAt = &at
 	}
 	if e := a.Event; e != nil {
-		out.Event = &Occasion{StartsAt: e.Start.Instant.UTC(), Zone: e.Zone, Online: e.OnlineURL != "", Cancelled: e.Cancelled}
+		out.Event = &Occasion{StartsAt: e.Start.Instant.UTC(), Zone: e.Zone, Online: e.OnlineURL != "", Cancelled: e.Cancelled, Postponed: e.Cancelled && e.Postponed}
 		if e.Venue != nil {
 			out.Event.Venue = plain(e.Venue.Name)
 		}
@@ -161,6 +177,16 @@ func about(a announce.Announcement, retracted bool) About {
 	return out
 }
 
+// decided reports whether what is logged is something that a person decided: a rehearsal decides nothing, and what a server
+// leaves out because it is too late is the name of a machine.
+func decided(what string) bool {
+	switch what {
+	case "submitted", "amended", "retracted", "settled", "released", "announcement-resumed":
+		return true
+	}
+	return false
+}
+
 // decisions are what somebody decided. What is logged of a single letter is left out: its number stands for a person.
 func decisions(events []store.Event, rows []announce.Delivery) []Decision {
 	account := map[string]bool{"": true}
@@ -169,7 +195,7 @@ func decisions(events []store.Event, rows []announce.Delivery) []Decision {
 	}
 	out, rev := []Decision{}, 0
 	for _, e := range events {
-		if e.What == "delivery" || e.Actor == "" || !account[e.Delivery] {
+		if !decided(e.What) || e.Actor == "" || !account[e.Delivery] {
 			continue
 		}
 		d := Decision{At: e.At.UTC(), What: e.What, By: plain(e.Actor), Account: e.Account}

@@ -78,6 +78,9 @@ func made(t *testing.T) (document, key []byte) {
 			t.Fatal(err)
 		}
 	}
+	if err := db.Skip(ctx, "email", a.ID, "too late", "server-3fa9"); err != nil { // decided by nobody
+		t.Fatal(err)
+	}
 	a.Rev, a.Updated = 2, db.Now()
 	if err := db.Revise(ctx, 1, sub()); err != nil {
 		t.Fatal(err)

@@ -178,26 +178,20 @@ func TestCancelledInEveryReminder(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		db := p.open(t)
 		const n = turnAtOnce + 10
-		s := sample(db).personal(db, "telegram")
+		s := sample(db).personal(db, "email")
 		id := save(t, db, s)
 		planAll(t, db, 1000)
-		var all []Address
-		for _, a := range people(n) {
-			a.Channel = "telegram"
-			all = append(all, a)
-		}
-		if _, err := enlist(t.Context(), db, all); err != nil {
-			t.Fatal(err)
-		}
-		reminder := sample(db).personal(db, "telegram")
+		add(t, db, n)
+		reminder := sample(db).personal(db, "email")
 		reminder.Announcement.Kind, reminder.Announcement.Of, reminder.Announcement.OfRev = announce.KindReminder, id, 1
 		later := save(t, db, reminder)
 		planAll(t, db, 1000)
 		must(t, raw(db, `UPDATE letters SET shown = 1`))
+		must(t, raw(db, `UPDATE plans SET leased = position`))
 		must(t, raw(db, `UPDATE tallies SET published = waiting, waiting = 0`))
-		balanced(t, db, later, "telegram")
+		balanced(t, db, later, "email")
 		renewed := reminder.next(db)
-		renewed.Plans = []Plan{{Account: "telegram", Next: db.Now()}}
+		renewed.Plans = []Plan{{Account: "email", Next: db.Now()}}
 		c := s.next(db)
 		c.Waves = &Waves{Children: []Submission{renewed}}
 		_, err := db.Change(t.Context(), 1, c, Change{Close: true})
@@ -209,7 +203,6 @@ func TestCancelledInEveryReminder(t *testing.T) {
 		if edits != n {
 			t.Errorf("%d of %d reminders are edited", edits, n)
 		}
-		p.clock.forward(time.Second)
 		if l := write(t, db, later); l.CallRev != 2 || l.Calling != announce.Amend {
 			t.Errorf("%+v", l)
 		}

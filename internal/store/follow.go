@@ -346,9 +346,10 @@ func (t *tx) moot(ctx context.Context, h held) (moot bool, told announce.Receipt
 	return !lost && (of.Shown == 0 || of.Shown >= h.before), of.Receipt, nil
 }
 
-// drop lets all posts of an announcement on an account that are not out be wanted no more.
+// drop lets all posts of an announcement on an account that are not out be wanted no more. Those that another claim has
+// are left to it: each holds a row already, and would wait for the other's.
 func (t *tx) drop(ctx context.Context, h held, actor string) error {
-	rows, err := t.rows(ctx, `announcement = ? AND account = ? AND shown = 0 AND calling = '' ORDER BY id`+t.lock("FOR UPDATE"), string(h.Announcement), h.Account)
+	rows, err := t.rows(ctx, `announcement = ? AND account = ? AND shown = 0 AND calling = '' ORDER BY id`+t.lock("FOR UPDATE SKIP LOCKED"), string(h.Announcement), h.Account)
 	if err != nil {
 		return err
 	}

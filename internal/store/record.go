@@ -110,7 +110,7 @@ func (t *tx) skip(ctx context.Context, account string, id announce.ID, fault, ac
 		t.log(Event{Actor: actor, What: "skipped", Announcement: id, Account: account, Detail: fault})
 		return t.turn(ctx, id, account, turn{how: "skipped", fault: fault, at: t.now})
 	}
-	rows, err := t.rows(ctx, `announcement = ? AND account = ? AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE"), string(id), account)
+	rows, err := t.rows(ctx, `announcement = ? AND account = ? AND todo = 'publish' ORDER BY id`+t.lock("FOR UPDATE SKIP LOCKED"), string(id), account)
 	if err != nil {
 		return err
 	}

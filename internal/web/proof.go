@@ -169,10 +169,6 @@ func (v proofView) ActWord(what string) string {
 		return v.Say("envoi repris", "mailing resumed")
 	case "released":
 		return v.Say("libéré", "released")
-	case "missed":
-		return v.Say("manqué, le serveur était arrêté", "missed while the server was down")
-	case "skipped":
-		return v.Say("laissé de côté", "left out")
 	}
 	return what
 }
