@@ -146,7 +146,7 @@ func TestWavesMissedThemselves(t *testing.T) {
 			p.settled()
 			stop()
 			p.at(moment(t, "2027-05-09T12:00"))
-			stop = p.running()
+			p.running()
 			p.settled()
 			p.until(want.out+" is out", func() bool { return p.kinds() == want.out })
 			all := p.waves(id)

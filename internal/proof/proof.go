@@ -26,7 +26,7 @@ type Statement struct {
 	Decisions    []Decision `json:"decisions" doc:"Who accepted, changed or took it back, oldest first."`
 	Places       []Place    `json:"places" doc:"One for each post."`
 	People       []Reached  `json:"people" doc:"Channels that write to each person: how many are in each state, never who."`
-	FollowedBy   []Follower `json:"followed_by,omitempty" doc:"Announcements that tell of a change of it or remind of it, each with a proof of its own."`
+	FollowedBy   []Sequel   `json:"followed_by,omitempty" doc:"Announcements that tell of a change of it or remind of it, each with a proof of its own."`
 }
 
 // About is which announcement it is about, in its present revision.
@@ -84,8 +84,8 @@ type Stage struct {
 	URL   string         `json:"url,omitempty"`
 }
 
-// Follower is an announcement that follows this one.
-type Follower struct {
+// Sequel is an announcement that follows this one.
+type Sequel struct {
 	ID        announce.ID   `json:"id"`
 	Kind      announce.Kind `json:"kind"`
 	Retracted bool          `json:"retracted"`
@@ -133,7 +133,7 @@ func (o *Office) Make(ctx context.Context, id announce.ID) (Proof, error) {
 		return Proof{}, err
 	}
 	for _, f := range following {
-		s.FollowedBy = append(s.FollowedBy, Follower{f.ID, f.Kind, f.Retracted})
+		s.FollowedBy = append(s.FollowedBy, Sequel{f.ID, f.Kind, f.Retracted})
 	}
 	accounts, err := o.store.PersonalAccounts(ctx, id)
 	if err != nil {
