@@ -163,3 +163,34 @@ func TestCancelWhileACallIsLost(t *testing.T) {
 		t.Errorf("%+v %v", rows, err)
 	}
 }
+
+// Where what people have can be edited, what they have of the announcement and of its reminder says that the event is off.
+func TestCancelEditsWhatPeopleHave(t *testing.T) {
+	t.Parallel()
+	s := seasonOf(t, func(b *pinboard) announce.Publisher { return pins{b} })
+	a, _, err := s.Submit(t.Context(), meetup("-1d"), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("announced", func() bool { return len(s.mail.all()) == 3 })
+	s.to(moment(t, "2027-05-13T18:30"))
+	s.until("reminded", func() bool { return s.mail.of(announce.KindReminder) == 3 })
+	s.quiet(a.ID)
+	if _, err := s.Cancel(t.Context(), a.ID, nil, "test"); err != nil {
+		t.Fatal(err)
+	}
+	s.to(moment(t, "2027-05-13T18:31"))
+	off := func() (n int) {
+		for _, p := range s.mail.all() {
+			if strings.Contains(p.subject, "Annul") {
+				n++
+			}
+		}
+		return n
+	}
+	s.until("all that people have says so", func() bool { return off() == len(s.mail.all()) })
+	s.quiet(a.ID)
+	if all := s.mail.all(); len(all) < 3 || s.mail.of(announce.KindEvent) != 3 {
+		t.Errorf("%+v", all)
+	}
+}
