@@ -179,7 +179,7 @@ func TestManyDueOnPostgres(t *testing.T) {
 
 func manyDue(t *testing.T, servers int) {
 	w := newWorld(t)
-	many := number("DUE", 200)
+	many := number("DUE", 100)
 	var all []*child
 	var stops []func()
 	for range servers {

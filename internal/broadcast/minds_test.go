@@ -355,7 +355,7 @@ func atoi(s string) int {
 // Whoever changes their mind at any moment, and whatever dies or is lost on the way: in the end readers see what was
 // decided last, once; and nothing begins that was taken back or called off.
 func TestChangingOnesMindAtAnyMoment(t *testing.T) {
-	lives := 60
+	lives := 20
 	if n, err := strconv.Atoi(os.Getenv("CRIEUR_TEST_LIVES")); err == nil {
 		lives = n
 	}
