@@ -173,7 +173,7 @@ func (c benchEmailCmd) mail(ctx context.Context, s *session, dir string, k *sink
 		select {
 		case <-ctx.Done():
 			return m, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	m.cpu = processCPU() - before

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
@@ -87,7 +88,7 @@ func TestKillDigest(t *testing.T) {
 			t.Logf("as it stood: %+v", runs)
 		}
 	})
-	c.until("the digest is with everybody", ample, func() bool {
+	c.until("the digest is with everybody", ample+time.Duration(people)*5*time.Millisecond, func() bool {
 		runs, err = c.client.DigestRuns(t.Context(), "weekly", 5)
 		if err != nil || len(runs) != 1 {
 			return false

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -113,8 +114,10 @@ func (s *Service) over(ctx context.Context, d announce.Delivery) (string, error)
 	return "", err
 }
 
-// horizon is when an announcement becomes too late to publish; zero times: never. It is read once per revision.
+// horizon is when an announcement becomes too late to publish; zero times: never. It is read once per revision, by
+// whoever needs it first.
 type horizon struct {
+	mu            sync.Mutex
 	rev           int
 	expires, over time.Time
 }
@@ -131,13 +134,15 @@ func (s *Service) unsettled(d announce.Delivery) verdict {
 // late tells why a delivery's announcement is not published any more, or "". When that cannot be read, nothing may be
 // published.
 func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.rev != d.Rev {
 		a, _, err := s.Store.Announcement(ctx, d.Announcement)
 		if err != nil {
 			s.Log.Warn("an announcement could not be read", "announcement", d.Announcement, "err", err)
 			return "", err
 		}
-		*h = horizon{rev: a.Rev, expires: a.Expires.Instant}
+		h.rev, h.expires, h.over = a.Rev, a.Expires.Instant, time.Time{}
 		if a.Event != nil && !a.Kind.AboutPast() {
 			h.over = a.Event.Over()
 		}

@@ -22,6 +22,7 @@ type mailing struct {
 	id      announce.ID
 	calls   context.Context // ends when a lease is lost, and with the grace
 	letters chan leased
+	horizon horizon
 	over    atomic.Bool // no letter begins any more
 	mu      sync.Mutex
 	batches map[*stack]bool // those that are ours
@@ -124,7 +125,6 @@ func (s *Service) recount(ctx context.Context, id announce.ID) {
 
 // loop sends letters one after another, as long as there are any.
 func (m *mailing) loop() {
-	var h horizon
 	var before *store.Ended
 	var of *stack
 	for {
@@ -159,7 +159,7 @@ func (m *mailing) loop() {
 			began = m.advance(nil, l.Letter)
 		}
 		if began == store.Begun {
-			before, of = m.send(l.Letter, &h), l.of
+			before, of = m.send(l.Letter), l.of
 		} else {
 			if began == store.Held {
 				m.over.Store(true)
@@ -226,7 +226,7 @@ func (m *mailing) renew(cancel func(), released <-chan struct{}) {
 }
 
 // send makes the call of a letter that began and says how it ended.
-func (m *mailing) send(l *store.Letter, h *horizon) *store.Ended {
+func (m *mailing) send(l *store.Letter) *store.Ended {
 	message, usable, err := m.Store.Message(m.calls, l)
 	c := store.Claim{Delivery: l.Delivery, Verb: l.Calling, Message: message}
 	if l.Settling() {
@@ -253,7 +253,7 @@ func (m *mailing) send(l *store.Letter, h *horizon) *store.Ended {
 		v = verdict{Delivery: d}
 	default:
 		m.address(&c.Message, l)
-		v = m.answered(l, m.perform(m.calls, m.account, c, h))
+		v = m.answered(l, m.perform(m.calls, m.account, c, &m.horizon))
 	}
 	if err := m.restrain(context.Background(), m.account.Name, v); err != nil {
 		m.Log.Error("an account that should wait could not be told to", "account", m.account.Name, "err", err)
