@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +74,9 @@ var faulty = sync.OnceValues(func() (string, error) {
 
 var built string
 
+// abreast is how many tests run at once for each processor: most of them wait most of the time.
+const abreast = 3
+
 // ample is what a condition is waited for: only a broken program takes so long, not a busy machine.
 const ample = 2 * time.Minute
 
@@ -79,6 +84,10 @@ const ample = 2 * time.Minute
 var visitor = &http.Client{Timeout: ample}
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
+		_ = given.Value.Set(strconv.Itoa(abreast * runtime.GOMAXPROCS(0)))
+	}
 	code := m.Run()
 	if built != "" {
 		_ = os.RemoveAll(built)
@@ -217,13 +226,9 @@ func (c *child) until(what string, limit time.Duration, ok func() bool) {
 
 // within waits for a condition and reports whether it came about.
 func within(limit time.Duration, ok func() bool) bool {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(limit)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
+	began := time.Now()
+	for ; !ok(); time.Sleep(nextLook(began)) {
+		if time.Since(began) > limit {
 			return false
 		}
 	}

@@ -107,8 +107,8 @@ func (m *mailings) people(id announce.ID) broadcast.People {
 func (m *mailings) until(what string, id announce.ID, ok func(broadcast.People) bool) broadcast.People {
 	m.t.Helper()
 	p := m.people(id)
-	for end := time.Now().Add(ample); !p.Done || !ok(p); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
+	for began := time.Now(); !p.Done || !ok(p); time.Sleep(nextLook(began)) {
+		if time.Since(began) > ample {
 			m.t.Fatalf("it did not come about that %s: %+v", what, p)
 		}
 		p = m.people(id)

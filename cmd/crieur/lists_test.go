@@ -31,6 +31,7 @@ func commandIn(t *testing.T, dir, in string, args ...string) (code int, out, err
 }
 
 func TestImportAndExport(t *testing.T) {
+	t.Parallel()
 	here, there, files := shortDir(t), shortDir(t), t.TempDir()
 	file, report := filepath.Join(files, "subscribed_email_audience_export.csv"), filepath.Join(files, "refused.csv")
 	list := "Email Address,First Name,Last Name,CONFIRM_TIME,CONFIRM_IP,LEID,TAGS\n" +
@@ -160,6 +161,7 @@ func TestExportOfChoices(t *testing.T) {
 
 // Killed in the middle, an import goes on where it was: nobody is missing or counted twice, every refusal is told once.
 func TestImportGoesOnAfterAKill(t *testing.T) {
+	t.Parallel()
 	const lines, every = 60_000, 1000
 	binary, err := faulty()
 	if err != nil {
@@ -238,6 +240,7 @@ func summed(t *testing.T, summary, what string) int {
 
 // A server tells how far it came while the list is still on its way, and its export can be read back.
 func TestImportOverHTTP(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	made, err := d.CreateToken(t.Context(), "form", []string{web.ScopeSubscribers})
 	if err != nil {
