@@ -110,6 +110,7 @@ func TestExternalServerRefuses(t *testing.T) {
 }
 
 func TestExternalServerComesLateAndGoesAway(t *testing.T) {
+	t.Parallel()
 	o := server.Options{Port: freePort(t), StoreDir: t.TempDir()}
 	q := open(t, Config{URL: fmt.Sprintf("nats://127.0.0.1:%d", o.Port)})
 	got := newTally()
@@ -184,6 +185,7 @@ func (a *authority) issue(name string) {
 }
 
 func TestMutualTLSAndCredentialsFile(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	a.issue("server")
 	a.issue("client")
@@ -273,6 +275,7 @@ func operatorMode(t *testing.T) (*jwt.OperatorClaims, server.AccountResolver, st
 
 // Three servers, three copies: one may go without a nudge being lost, and the queue goes on by itself.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	const nodes = 3
 	var ports, routes [nodes]int
 	var all []string

@@ -66,6 +66,7 @@ func TestNudgesSurviveCloseAndOpen(t *testing.T) {
 }
 
 func TestServerRestartsUnderUse(t *testing.T) {
+	t.Parallel()
 	for _, wipe := range []bool{false, true} {
 		t.Run(fmt.Sprintf("wiped %v", wipe), func(t *testing.T) {
 			q := embedded(t)
@@ -130,6 +131,7 @@ func TestQueueBeginsAnewAfterADeath(t *testing.T) {
 }
 
 func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	flip := func(p string, b []byte) error {
 		for range 1 + len(b)/64 {
@@ -206,6 +208,7 @@ func files(t *testing.T, dir string) []string {
 }
 
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	dir := smallDisk(t, 8<<20)
 	q := open(t, Config{Dir: filepath.Join(dir, "nats"), watch: 50 * time.Millisecond})
 	got := newTally()

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,9 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,42 +55,17 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// faulty builds the program with fault points, once for all tests; TestMain removes it.
-var faulty = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "crieur-test-")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "crieur")
-	if out, err := exec.Command("go", "build", "-tags", "faults", "-o", binary, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	built = dir
-	return binary, nil
-})
-
-var built string
-
-// abreast is how many tests run at once for each processor: most of them wait most of the time.
-const abreast = 3
+// tail is the end of the log, where what went wrong is.
+func (l *lockedBuffer) tail() string {
+	log := l.String()
+	return log[max(0, len(log)-6000):]
+}
 
 // ample is what a condition is waited for: only a broken program takes so long, not a busy machine.
 const ample = 2 * time.Minute
 
 // visitor is anybody on the web.
 var visitor = &http.Client{Timeout: ample}
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
-		_ = given.Value.Set(strconv.Itoa(abreast * runtime.GOMAXPROCS(0)))
-	}
-	code := m.Run()
-	if built != "" {
-		_ = os.RemoveAll(built)
-	}
-	os.Exit(code)
-}
 
 // newChild prepares a state directory with a token and a mailing list.
 func newChild(t *testing.T, w *world.World, people int) *child {
@@ -186,7 +158,8 @@ func environList(vars map[string]string) []string {
 	return list
 }
 
-// start runs the server until it is killed or told to stop, and waits until it is ready or dead.
+// start runs the server until it is killed or told to stop, and waits until it is ready. It may be dead already where a fault
+// was to kill it.
 func (c *child) start(fault string) (*exec.Cmd, chan error) {
 	c.t.Helper()
 	cmd := exec.Command(c.binary, "serve")
@@ -202,6 +175,9 @@ func (c *child) start(fault string) (*exec.Cmd, chan error) {
 		select {
 		case err := <-dead:
 			dead <- err
+			if killed := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled(); fault == "" || !killed {
+				c.t.Fatalf("the server ended before it was ready: %v\n%s", err, c.log.tail())
+			}
 			return true
 		default:
 		}
@@ -219,8 +195,7 @@ func (c *child) start(fault string) (*exec.Cmd, chan error) {
 func (c *child) until(what string, limit time.Duration, ok func() bool) {
 	c.t.Helper()
 	if !within(limit, ok) {
-		log := c.log.String()
-		c.t.Fatalf("not within %s: %s\n%s", limit, what, log[max(0, len(log)-6000):])
+		c.t.Fatalf("not within %s: %s\n%s", limit, what, c.log.tail())
 	}
 }
 

@@ -38,6 +38,7 @@ func (serveCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("CRIEUR_LISTEN: %w", err), a.Close(ctx))
 	}
+	debug.FreeOSMemory() // opening leaves garbage that a small server has better use for
 	return a.serve(ctx, listener, a.handler)
 }
 
@@ -73,7 +74,6 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 		return both.Wait()
 	})
 	a.log.Info("ready", "url", "http://"+listener.Addr().String(), "public_url", a.config.PublicURL, "state", a.config.State, "channels", a.config.Channels, "version", version())
-	debug.FreeOSMemory() // starting leaves garbage that a small server has better use for
 	err = g.Wait()
 	_ = os.Remove(filepath.Join(a.config.State, socketName))
 	err = errors.Join(err, a.Close(ctx))

@@ -3,6 +3,9 @@ package email
 import (
 	"context"
 	"errors"
+	"flag"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +18,14 @@ import (
 	"github.com/crieur/crieur/publishers/email/emailtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Most tests that run side by side wait for servers that hang: three for each processor.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
+		_ = given.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0)))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestConnectionsAreKept(t *testing.T) {
 	m, p := start(t, stepwise(), patient)
