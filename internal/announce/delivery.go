@@ -29,6 +29,7 @@ type Delivery struct {
 	Attempts int       // calls since the last success or amendment
 	Looks    int       // times in a row that a lost call was looked for and not found
 	Repeats  int       // times that a lost call was repeated
+	Since    int       // of what tells a change: the revision of the other announcement that its reader was told last; 0: not known
 	First    time.Time // when it first became due: the message's Date, kept for ever
 	Next     time.Time // no call before this
 	Rest     Rest

@@ -164,7 +164,8 @@ func TestCancelWhileACallIsLost(t *testing.T) {
 	}
 }
 
-// Where what people have can be edited, what they have of the announcement and of its reminder says that the event is off.
+// Where what people have can be edited, what they have of the announcement and of its reminder says that the event is off, and
+// a message tells each of them.
 func TestCancelEditsWhatPeopleHave(t *testing.T) {
 	t.Parallel()
 	s := seasonOf(t, func(b *pinboard) announce.Publisher { return pins{b} })
@@ -190,7 +191,7 @@ func TestCancelEditsWhatPeopleHave(t *testing.T) {
 	}
 	s.until("all that people have says so", func() bool { return off() == len(s.mail.all()) })
 	s.quiet(a.ID)
-	if all := s.mail.all(); len(all) < 3 || s.mail.of(announce.KindEvent) != 3 {
+	if all := s.mail.all(); s.mail.of(announce.KindEvent) != 3 || s.mail.of(announce.KindCancellation) != 3 {
 		t.Errorf("%+v", all)
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -20,11 +18,13 @@ type change struct {
 	closes   bool   // nothing that is not out is published any more
 	composed composed
 	rows     []announce.Delivery
-	before   []store.Payload // what old looked like
-	told     time.Time       // since when readers may have seen something; zero: nobody has
-	facts    map[announce.Language]announce.Text
-	follow   announce.Announcement // tells the change where nothing else can; no ID: nobody needs it
-	said     composed              // of follow
+	before   []store.Payload                     // what old looked like
+	told     time.Time                           // since when readers may have seen something; zero: nobody has
+	facts    map[announce.Language]announce.Text // what became of them since the oldest revision that readers may know; nil: nothing
+	since    []saying                            // the same, by what readers were told last, the oldest first
+	heard    map[string]map[int]int              // how many were told which revision last, by account; nil: it does not matter, or nobody was
+	follow   announce.Announcement               // tells the change where nothing else can; no ID: nobody needs it
+	said     composed                            // of follow
 	ways     []way
 }
 
@@ -64,42 +64,6 @@ func called(a announce.Announcement) bool {
 	return a.Event != nil && a.Event.Cancelled
 }
 
-// compare finds what became of the facts since the oldest revision that readers may have seen.
-func (s *Service) compare(ctx context.Context, c *change) error {
-	revisions, err := s.Store.Revisions(ctx, c.now.ID)
-	if err != nil {
-		return err
-	}
-	var was []announce.Announcement
-	for i, r := range revisions {
-		if r.Rev >= c.now.Rev {
-			break
-		}
-		if last := i+1 == len(revisions) || revisions[i+1].Rev >= c.now.Rev; last || !c.told.IsZero() && revisions[i+1].Updated.After(c.told) {
-			was = append(was, r)
-		}
-	}
-	off := called(c.now) && (!called(c.old) || c.now.Event.Postponed != c.old.Event.Postponed)
-	some := off
-	facts := map[announce.Language]announce.Text{}
-	for l, text := range c.now.Texts {
-		var t announce.Text
-		if !called(c.now) { // why it is called off, the event says
-			t.Body, t.Summary = s.Templates.Difference(l, was, c.now, s.Site)
-			some = some || t.Body != ""
-			if e := c.now.Event; e != nil && (c.old.Event == nil || !maps.Equal(e.Why, c.old.Event.Why)) && t.Body != "" {
-				t.Body, t.Summary = e.Reason(l)+"\n\n"+t.Body, strings.TrimSpace(e.Reason(l)+" "+t.Summary)
-			}
-		}
-		t.Title = text.Title
-		facts[l] = t
-	}
-	if some {
-		c.facts = facts
-	}
-	return nil
-}
-
 // Way is how an account comes to say what an amendment says.
 type Way string
 
@@ -120,11 +84,12 @@ type way struct {
 	account
 	way      Way
 	why      string
+	tells    bool      // beside the edit, which nobody notices, a message tells what people must know
 	deadline time.Time // until when the platform lets it be edited; zero: it sets none
 }
 
 // follows reports whether a message of its own tells the change there.
-func (w way) follows() bool { return w.way == WayReply || w.way == WayFollowUp }
+func (w way) follows() bool { return w.way == WayReply || w.way == WayFollowUp || w.tells }
 
 // wayOf decides how an account comes to say what is new, if something of it is out there when the change is made.
 func (s *Service) wayOf(c *change, t account) way {
@@ -134,17 +99,18 @@ func (s *Service) wayOf(c *change, t account) way {
 	if len(rows) > 0 {
 		edit, w.deadline, why = t.editable(rows[0], s.Store.Now())
 	}
-	kind := c.tells()
+	kind, news := c.tells(), c.news(t.Name, false)
 	switch {
 	case s.unchanged(c, t, rows):
 		w.way, w.why = WayNone, "nothing that readers see changes there"
 	case t.Manual:
 		w.way = WayTask
-	case edit && (c.facts == nil || t.makes(c)):
+	case edit && (!news || t.makes(c)):
 		w.way = WayEdit
+		w.tells = t.Personal && t.takes(kind) && c.news(t.Name, true)
 	case slices.ContainsFunc(rows, repostPending):
 		w.way = WayRepost
-	case c.facts == nil:
+	case !news:
 		w.way, w.why = WayNone, "what is out cannot be edited, and only the wording changed: announce a change (kind: change) if readers must hear of it"
 	case t.Replies && t.takes(kind):
 		w.way = WayReply
@@ -240,37 +206,6 @@ func payloadsOf(all []store.Payload, account string) (out []store.Payload) {
 		return cmp.Or(cmp.Compare(a.Language, b.Language), cmp.Compare(a.Message.Part, b.Message.Part))
 	})
 	return out
-}
-
-// soon is how long before it is due an announcement may go out while its amendment is being thought through.
-const soon = time.Minute
-
-// tellChange makes the announcement that tells the change on the accounts that need one.
-func (s *Service) tellChange(ctx context.Context, c *change) (err error) {
-	var accounts []string
-	for _, w := range c.ways {
-		if w.follows() {
-			accounts = append(accounts, w.Name)
-		}
-	}
-	if len(accounts) == 0 || c.told.IsZero() && due(c.old, c.old.Updated).After(s.Store.Now().Add(soon)) {
-		return nil
-	}
-	a := announce.Announcement{
-		ID: announce.NewID(c.now.Updated), Rev: 1, Of: c.now.ID, OfRev: c.now.Rev, Kind: c.tells(), Default: c.now.Default, Texts: c.facts, Link: c.now.Link,
-		Channels: accounts, Topics: c.now.Topics, Zone: c.now.Zone, Expires: c.now.Expires, Created: c.now.Updated, Updated: c.now.Updated,
-	}
-	if c.now.Event != nil {
-		e := *c.now.Event
-		e.Of = cmp.Or(e.Of, c.now.ID)
-		e.Talks, e.Partners = nil, nil
-		a.Event = &e
-	}
-	c.follow = a
-	if c.said, err = s.compose(ctx, a); err == nil {
-		c.said.counted = s.count(&c.said, a.ID)
-	}
-	return err
 }
 
 // submission is the change as the record takes it.

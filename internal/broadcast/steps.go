@@ -17,7 +17,7 @@ import (
 type Step struct {
 	Channel    string            `json:"channel"`
 	Language   announce.Language `json:"language,omitempty"`
-	Step       Way               `json:"step" enum:"edit,reply,repost,follow-up,task,publish,remove,none" doc:"edit: the post is edited in place. reply: it stays, and a correction answers it. repost: it is deleted, and published anew. follow-up: what is out stays, and another message tells what changed. task: a person does it. publish: nothing is out there, and the new version is published. remove: the account is left out, and what is out there is taken away."`
+	Step       Way               `json:"step" enum:"edit,reply,repost,follow-up,task,publish,remove,none" doc:"edit: the post is edited in place; on a personal channel a follow-up beside it may tell what people must know. reply: it stays, and a correction answers it. repost: it is deleted, and published anew. follow-up: what is out stays, and another message tells what changed. task: a person does it. publish: nothing is out there, and the new version is published. remove: the account is left out, and what is out there is taken away."`
 	People     *int              `json:"people,omitempty" doc:"On a personal channel: how many were told of an earlier version, or are being told, and hear of the change."`
 	Difference string            `json:"difference,omitempty" doc:"Between what is out and the new version, line by line: - goes, + comes."`
 	Text       string            `json:"text,omitempty" doc:"What the correction, or the message that follows, says."`
@@ -119,6 +119,12 @@ func (s *Service) RunPlan(ctx context.Context, id, plan announce.ID, actor strin
 // steps are the ways of a change as people are shown them.
 func (s *Service) steps(ctx context.Context, c *change) ([]Step, error) {
 	out := []Step{}
+	if c.heard == nil && len(c.since) > 1 {
+		var err error
+		if c.heard, err = s.Store.LastTold(ctx, c.now.ID); err != nil {
+			return nil, err
+		}
+	}
 	for _, w := range c.ways {
 		some, err := s.stepsOf(ctx, c, w)
 		if err != nil {
@@ -140,10 +146,12 @@ func (s *Service) steps(ctx context.Context, c *change) ([]Step, error) {
 }
 
 func (s *Service) stepsOf(ctx context.Context, c *change, w way) ([]Step, error) {
-	rows, before, after, said := rowsOf(c.rows, w.Name), payloadsOf(c.before, w.Name), payloadsOf(c.composed.payloads, w.Name), payloadsOf(c.said.payloads, w.Name)
+	rows, before, after := rowsOf(c.rows, w.Name), payloadsOf(c.before, w.Name), payloadsOf(c.composed.payloads, w.Name)
 	if w.Personal {
-		return s.personalStep(ctx, c, w, before, after, said)
+		return s.personalSteps(ctx, c, w, before, after)
 	}
+	_, since, _ := c.hear(w, 0)
+	said := payloadsOf(saidTo(c.said.payloads, since), w.Name)
 	var out []Step
 	for _, l := range tongues(after) {
 		x := Step{Channel: w.Name, Language: l, Step: w.way, Why: w.why}
@@ -160,14 +168,14 @@ func (s *Service) stepsOf(ctx context.Context, c *change, w way) ([]Step, error)
 	return out, nil
 }
 
-// personalStep is the one step of a personal account, whatever the languages of its people.
-func (s *Service) personalStep(ctx context.Context, c *change, w way, before, after, said []store.Payload) ([]Step, error) {
+// personalSteps are the steps of a personal account, whatever the languages of its people.
+func (s *Service) personalSteps(ctx context.Context, c *change, w way, before, after []store.Payload) ([]Step, error) {
 	x := Step{Channel: w.Name, Step: w.way, Why: w.why}
-	n := 0
 	accounts, err := s.Store.PersonalAccounts(ctx, c.now.ID)
 	if err != nil {
 		return nil, err
 	}
+	n := 0
 	if slices.Contains(accounts, w.Name) {
 		counts, err := s.Store.Counts(ctx, c.now.ID, w.Name)
 		if err != nil {
@@ -175,9 +183,13 @@ func (s *Service) personalStep(ctx context.Context, c *change, w way, before, af
 		}
 		n = counts.By[announce.Published] + counts.By[announce.CallingNow] + counts.By[announce.Unknown]
 	}
+	hear, since, groups := c.hear(w, n)
+	said := payloadsOf(saidTo(c.said.payloads, since), w.Name)
 	switch {
-	case n > 0:
+	case n > 0 && w.way == WayEdit:
 		x.People = &n
+	case n > 0:
+		x.People = &hear
 	case c.closes:
 		x.Step, x.Why = WayNone, "nobody was told, and nobody is any more"
 	default:
@@ -185,8 +197,51 @@ func (s *Service) personalStep(ctx context.Context, c *change, w way, before, af
 	}
 	l := c.now.Default
 	fill(&x, c, w, in(before, l), in(after, l), in(said, l))
+	if groups > 1 && x.Step == WayFollowUp {
+		x.Why = othersHear
+	}
 	s.price(&x, w.account, in(after, l), in(said, l), n)
-	return []Step{x}, nil
+	if x.Step != WayEdit || !w.tells || hear == 0 {
+		return []Step{x}, nil
+	}
+	also := Step{Channel: w.Name, Step: WayFollowUp, People: &hear, Text: textOf(in(said, l)), Why: "nobody notices an edit"}
+	if groups > 1 {
+		also.Why += "; " + othersHear
+	}
+	s.price(&also, w.account, in(after, l), in(said, l), hear)
+	return []Step{x, also}, nil
+}
+
+const othersHear = "whoever was told another version last hears what differs from that one"
+
+// hear is how many people of an account are told what changed, of so many who were told something; since is the revision that
+// most of them were told last, and groups how many such revisions there are.
+func (c *change) hear(w way, people int) (hear, since, groups int) {
+	most := 0
+	for rev, n := range c.heard[w.Name] {
+		i := slices.IndexFunc(c.since, func(x saying) bool { return x.since == rev })
+		if i >= 0 && !c.since[i].tells(w.tells) {
+			continue
+		}
+		if hear, groups = hear+n, groups+1; n > most || n == most && rev > since {
+			most, since = n, rev
+		}
+	}
+	if c.heard[w.Name] == nil {
+		return people, 0, 1
+	}
+	return hear, since, groups
+}
+
+// saidTo is what is said to whoever was told a revision last.
+func saidTo(all []store.Payload, since int) (out []store.Payload) {
+	own := slices.ContainsFunc(all, func(p store.Payload) bool { return p.Since == since && !p.Silent })
+	for _, p := range all {
+		if !p.Silent && (p.Since == since || p.Since == 0 && !own) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // fill tells what differs, and what is said of it.

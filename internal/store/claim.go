@@ -12,12 +12,14 @@ import (
 const Corrupt = "the stored text of this revision cannot be read; amend the announcement to store it anew"
 
 // longestDue finds what to do next. A part of a thread is published when the part before it can be seen; what tells a
-// change of a post, when it is known what readers see of that one.
+// change of a post, when it is known what readers see of that one, and of earlier corrections.
 const longestDue = `account = ? AND announcement = ? AND due <= ? AND (part = 0 OR shown > 0 OR calling <> '' OR wanted = 0 OR EXISTS (
 		SELECT 1 FROM deliveries before WHERE before.announcement = deliveries.announcement AND before.account = deliveries.account
 		AND before.part = deliveries.part - 1 AND before.shown > 0 AND before.wanted = 1))
 	AND (follows = '' OR shown > 0 OR calling <> '' OR wanted = 0 OR NOT EXISTS (
-		SELECT 1 FROM deliveries told WHERE told.id = deliveries.follows AND told.calling <> '' AND told.rest = ''))
+		SELECT 1 FROM deliveries told WHERE told.id = deliveries.follows AND told.calling <> '' AND told.rest = '')
+		AND NOT EXISTS (SELECT 1 FROM deliveries other WHERE other.follows = deliveries.follows AND other.follows <> ''
+		AND other.announcement <> deliveries.announcement AND other.calling <> '' AND other.rest = ''))
 	ORDER BY due LIMIT 1`
 
 // claiming is a Claim in the making.
@@ -51,7 +53,7 @@ func (c *claiming) claim(ctx context.Context, t *tx) error {
 		}
 		var told announce.Receipt
 		if h.Todo() == announce.Publish {
-			moot, receipt, err := t.moot(ctx, h)
+			moot, receipt, err := t.moot(ctx, &h)
 			if err != nil {
 				return err
 			}
@@ -121,7 +123,7 @@ func (c *claiming) message(ctx context.Context, t *tx, h held) (m announce.Messa
 		}
 		c.loaded = p
 	}
-	m, usable = p.pick(h.Part, h.Language)
+	m, usable = p.pick(h.Since, h.Part, h.Language)
 	return m, usable || h.Todo() == announce.Retract, nil
 }
 
@@ -161,6 +163,11 @@ func (c *claiming) take(ctx context.Context, t *tx, h held, m announce.Message) 
 	err := t.putIs(ctx, h)
 	if err != nil {
 		return err
+	}
+	if h.Since > 0 && h.Part == 0 && c.Verb == announce.Publish { // the other parts of the thread say the same
+		if _, err := t.exec(ctx, `UPDATE deliveries SET since = ? WHERE announcement = ? AND account = ? AND part > 0`, h.Since, string(h.Announcement), h.Account); err != nil {
+			return err
+		}
 	}
 	t.changed(before, h.Delivery, c.Owner)
 	m.Key, m.Date = h.ID, h.First

@@ -15,7 +15,9 @@ const dueQuery = `SELECT account, announcement FROM (
 			AND (d.part = 0 OR d.shown > 0 OR d.calling <> '' OR d.wanted = 0 OR EXISTS (SELECT 1 FROM deliveries b
 				WHERE b.announcement = d.announcement AND b.account = d.account AND b.part = d.part - 1 AND b.shown > 0 AND b.wanted = 1))
 			AND (d.follows = '' OR d.shown > 0 OR d.calling <> '' OR d.wanted = 0 OR NOT EXISTS (
-				SELECT 1 FROM deliveries told WHERE told.id = d.follows AND told.calling <> '' AND told.rest = ''))
+				SELECT 1 FROM deliveries told WHERE told.id = d.follows AND told.calling <> '' AND told.rest = '')
+				AND NOT EXISTS (SELECT 1 FROM deliveries other WHERE other.follows = d.follows AND other.follows <> ''
+				AND other.announcement <> d.announcement AND other.calling <> '' AND other.rest = ''))
 			AND a.stopped = 0 AND a.paused_until <= ? GROUP BY d.account, d.announcement
 		UNION ALL
 		SELECT p.account, p.announcement, ` + planDue + ` AS due ` + openPlans + ` AND ` + planBusy + `

@@ -26,12 +26,6 @@ func (t *tx) putItems(ctx context.Context, a announce.Announcement) error {
 const inEdition = `SELECT read.address FROM digest_items i CROSS JOIN letters read WHERE i.announcement = (SELECT announcement FROM plans WHERE id = ?) AND i.rev < ?
 	AND read.plan = i.plan AND (read.shown = i.edition_rev OR read.calling <> '' AND read.call_rev = i.edition_rev)`
 
-// readIn reports whether an address has an edition that tells of the announcement of a plan from before a revision of it.
-func (t *tx) readIn(ctx context.Context, plan int64, before int, address int64) (found bool, err error) {
-	var one int64
-	return t.one(ctx, inEdition+` AND read.address = ? LIMIT 1`, []any{plan, before, address}, &one)
-}
-
 // Outdated lists the editions with something left to do that tell of what was changed, called off or taken back since.
 func (db *DB) Outdated(ctx context.Context) (editions []announce.ID, open bool, err error) {
 	var n int

@@ -31,8 +31,8 @@ func (t *tx) followPlan(ctx context.Context, a announce.Announcement, p Plan, wh
 const reminded = `EXISTS (SELECT 1 FROM plans first
 	JOIN announcements other ON other.of = first.announcement AND other.of <> ''
 	JOIN plans theirs ON theirs.announcement = other.id AND theirs.account = first.account AND theirs.follows = 0
-	JOIN letters seen ON seen.plan = theirs.id AND seen.address = addresses.id AND (seen.shown > 0 OR seen.calling <> '')
-	JOIN revisions form ON form.announcement = other.id AND form.rev = CASE WHEN seen.calling <> '' THEN seen.call_rev ELSE seen.shown END
+	JOIN letters seen ON seen.plan = theirs.id AND seen.address = addresses.id AND (seen.told > 0 OR seen.calling = 'publish')
+	JOIN revisions form ON form.announcement = other.id AND form.rev = CASE WHEN seen.told > 0 THEN seen.told ELSE seen.call_rev END
 	WHERE first.id = ? AND form.of_rev < ?)`
 
 // anybodyReminded finds whether a letter of a reminder was seen, or may have been. It takes the announcement that is
@@ -46,40 +46,36 @@ const anybodyReminded = `SELECT 1 FROM announcements other JOIN plans theirs ON 
 // something hears what became of it.
 func (who audience) told(now time.Time) (string, []any) {
 	return `channel || '' = ? AND standing = 'active' AND paused_until <= ? AND (EXISTS (SELECT 1 FROM letters told WHERE told.plan = ? AND told.address = addresses.id
-		AND (told.shown > 0 AND told.shown < ? OR told.calling <> '' AND told.call_rev < ?)) OR addresses.id IN (` + inEdition + `) OR ` + reminded + `)`,
+		AND (told.told > 0 AND told.told < ? OR told.calling = 'publish' AND told.call_rev < ?)) OR addresses.id IN (` + inEdition + `) OR ` + reminded + `)`,
 		[]any{who.channel, us(now), who.follows, who.before, who.before, who.follows, who.before, who.follows, who.before}
 }
 
 // followAgain is when a letter looks again that waits for the end of the call that it follows.
 const followAgain = 20 * time.Second
 
-// follows reports whether a letter that follows another has nothing to say now: the other one is being called still, and
-// it waits for the end; or whoever it is for got the new version at once, and it is wanted no more.
+// follows reports whether a letter that follows another has nothing to say now: something of what it follows is being called
+// still, and it waits for the end; or whoever it is for was told nothing older, or nothing that differs, and it is wanted no
+// more. Else it says what differs from what they were told last.
 func (t *tx) follows(ctx context.Context, l *Letter, p *plan) (wait bool, err error) {
 	if p.audience.follows == 0 || l.Shown > 0 || l.Calling != announce.Nothing || !l.Wanted {
 		return false, nil
 	}
-	all, err := t.letters(ctx, `WHERE l.plan = ? AND l.address = ?`, p.audience.follows, l.Address)
+	last, err := t.lastTold(ctx, p.audience.follows, l.Address)
 	if err != nil {
 		return false, err
 	}
 	before := l.State()
-	if len(all) > 0 {
-		switch told := all[0]; {
-		case told.Shown > 0 && told.Shown < p.audience.before, told.Calling != announce.Nothing && told.Rest != announce.Moving:
-			return false, nil
-		case told.Calling != announce.Nothing && told.CallRev < p.audience.before:
-			l.Next = t.now.Add(followAgain)
-			l.place()
-			return true, t.putLetter(ctx, before, l)
+	if last.moving {
+		l.Next = t.now.Add(followAgain)
+		l.place()
+		return true, t.putLetter(ctx, before, l)
+	}
+	since, older := last.before(p.audience.before)
+	if older {
+		silent, err := t.silent(ctx, packKey{p.announcement, p.account, l.Rev}, since)
+		if l.Since = since; err != nil || !silent {
+			return false, err
 		}
-	}
-	if read, err := t.readIn(ctx, p.audience.follows, p.audience.before, l.Address); err != nil || read {
-		return false, err
-	}
-	var one int
-	if got, err := t.one(ctx, `SELECT 1 FROM addresses WHERE id = ? AND `+reminded, []any{l.Address, p.audience.follows, p.audience.before}, &one); err != nil || got {
-		return false, err
 	}
 	l.Wanted = false
 	l.place()
@@ -329,8 +325,9 @@ func (t *tx) stop(ctx context.Context, id announce.ID, on func(account string) b
 }
 
 // moot reports whether a post has nothing to tell any more: its announcement was cancelled before it was out, or the post
-// that it tells a change of shows the change itself, or nothing. Else it is the receipt of that post, if there is one.
-func (t *tx) moot(ctx context.Context, h held) (moot bool, told announce.Receipt, err error) {
+// that it tells a change of shows the change itself, or nothing, or a correction tells it. Else told is the receipt of that
+// post, if there is one, and h says since when it tells what changed.
+func (t *tx) moot(ctx context.Context, h *held) (moot bool, told announce.Receipt, err error) {
 	var closed int
 	if _, err := t.one(ctx, `SELECT closed FROM announcements WHERE id = ?`, []any{string(h.Announcement)}, &closed); err != nil || closed == 1 && !h.Reposting() {
 		return closed == 1, told, err
@@ -343,7 +340,20 @@ func (t *tx) moot(ctx context.Context, h held) (moot bool, told announce.Receipt
 		return false, told, err
 	}
 	lost := of.Calling == announce.Publish && of.Rest != announce.Moving // a person is asked whether it is there
-	return !lost && (of.Shown == 0 || of.Shown >= h.before), of.Receipt, nil
+	if !lost && (of.Shown == 0 || of.Shown >= h.before) {
+		return true, told, nil
+	}
+	if h.Part > 0 { // as the first part
+		return false, of.Receipt, nil
+	}
+	last, err := t.lastPosted(ctx, of, h.Announcement)
+	since, older := last.before(h.before)
+	if err != nil || !older {
+		return !older, told, err
+	}
+	h.Since = since
+	silent, err := t.silent(ctx, packKey{h.Announcement, h.Account, h.Rev}, since)
+	return silent, of.Receipt, err
 }
 
 // drop lets all posts of an announcement on an account that are not out be wanted no more. Those that another claim has

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,6 +110,12 @@ func TestFollowAReminder(t *testing.T) {
 // followed brings s to its next revision, with what tells the change on the given accounts.
 func followed(t testing.TB, db *DB, s Submission, c Change, accounts ...string) (next, f Submission, told bool) {
 	t.Helper()
+	return followedBy(t, db, s, c, func(*Submission) {}, accounts...)
+}
+
+// followedBy is followed where vary changes what tells the change.
+func followedBy(t testing.TB, db *DB, s Submission, c Change, vary func(*Submission), accounts ...string) (next, f Submission, told bool) {
+	t.Helper()
 	next = s.next(db)
 	for i := range next.Deliveries {
 		next.Deliveries[i].Manner = announce.Kept
@@ -124,9 +132,10 @@ func followed(t testing.TB, db *DB, s Submission, c Change, accounts ...string) 
 			f.Plans[len(f.Plans)-1].Before = next.Announcement.Rev
 			continue
 		}
-		f.Payloads = append(f.Payloads, Payload{account, "fr", announce.Message{Rev: 1, Language: "fr", Text: "moved"}})
+		f.Payloads = append(f.Payloads, Payload{Account: account, Language: "fr", Message: announce.Message{Rev: 1, Language: "fr", Text: "moved"}})
 		f.Deliveries = append(f.Deliveries, announce.Delivery{Account: account, Language: "fr", Wanted: true, Rev: 1, Next: db.Now()})
 	}
+	vary(&f)
 	c.Follow = &f
 	told, err := db.Change(t.Context(), s.Announcement.Rev, next, c)
 	must(t, err)
@@ -330,6 +339,108 @@ func TestFollowAReminderInItsNewForm(t *testing.T) {
 		}
 		idle(t, db, f.Announcement.ID)
 		if c := balanced(t, db, f.Announcement.ID, "email"); c.Planned != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// Everybody is told what differs from what they were told last: the people and the posts that heard of an earlier change, those
+// that did not, and those of whom it is not known; and for whom nothing differs, those are told nothing.
+func TestFollowTellsWhatDiffers(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		ctx := t.Context()
+		add(t, db, 4)
+		s := sample(db, "told", "new").personal(db, "email")
+		id := save(t, db, s)
+		publish(t, db, "told", id)
+		publish(t, db, "new", id)
+		planAll(t, db, 10)
+		for range 4 {
+			deliver(t, db, id)
+		}
+		s, first, _ := followed(t, db, s, Change{}, "told", "new", "email")
+		one := first.Announcement.ID
+		publish(t, db, "told", one)
+		planAll(t, db, 10)
+		heard := deliver(t, db, one).Address
+		lost := write(t, db, one)
+		end(t, db, refused(lost, func(d *announce.Delivery) {
+			d.Calling, d.CallRev, d.Began, d.Rest, d.Fault = lost.Calling, lost.CallRev, lost.Began, announce.Person, "no answer"
+		}))
+		flying := write(t, db, one)
+		groups, err := db.LastTold(ctx, id)
+		if must(t, err); !maps.Equal(groups["email"], map[int]int{1: 3, 2: 1}) || !maps.Equal(groups["told"], map[int]int{2: 1}) || !maps.Equal(groups["new"], map[int]int{1: 1}) {
+			t.Errorf("%v", groups)
+		}
+		_, second, _ := followedBy(t, db, s, Change{}, func(f *Submission) {
+			for _, account := range []string{"told", "new", "email"} {
+				f.Payloads = append(f.Payloads, Payload{Account: account, Language: "fr", Since: 1, Message: announce.Message{Text: "since 1"}},
+					Payload{Account: account, Language: "fr", Since: 2, Message: announce.Message{Text: "since 2"}})
+			}
+		}, "told", "new", "email")
+		two := second.Announcement.ID
+		for account, want := range map[string]string{"told": "since 2", "new": "since 1"} {
+			if c := claim(t, db, account, two); c.Message.Text != want {
+				t.Errorf("%s: %q", account, c.Message.Text)
+			} else {
+				d := shown(c, db.Now())
+				record(t, db, c, d)
+				if m, _, err := db.Frozen(ctx, delivery(t, db, d.ID)); m.Text != want || err != nil {
+					t.Errorf("%s, later: %q %v", account, m.Text, err)
+				}
+			}
+		}
+		planAll(t, db, 10)
+		said := map[int64]string{}
+		send := func(id announce.ID) {
+			b := lease(t, db, id, 10)
+			for _, l := range b.Letters {
+				began, _, err := db.Advance(ctx, nil, l)
+				if must(t, err); began != Begun {
+					continue
+				}
+				m, ok, err := db.Message(ctx, l)
+				if must(t, err); !ok {
+					t.Errorf("%d gets no message", l.Address)
+				}
+				said[l.Address] = m.Text
+				_, _, err = db.Advance(ctx, arrived(l, db.Now()), nil)
+				must(t, err)
+			}
+			must(t, db.GiveBack(ctx, &b))
+		}
+		send(two)
+		if _, ok := said[flying.Address]; ok || len(said) != 3 {
+			t.Errorf("while a call is under way: %v", said)
+		}
+		end(t, db, arrived(flying, db.Now()))
+		p.clock.forward(time.Minute)
+		send(two)
+		want := map[int64]string{heard: "since 2", lost.Address: "un ", flying.Address: "since 2"}
+		for who, text := range said {
+			if w := want[who]; w != "" && !strings.HasPrefix(text, w) || w == "" && text != "since 1" {
+				t.Errorf("%d was told %q: %v", who, text, said)
+			}
+		}
+		if len(said) != 4 {
+			t.Errorf("%v", said)
+		}
+		balanced(t, db, two, "email")
+
+		s.Announcement.Rev++
+		_, third, _ := followedBy(t, db, s, Change{}, func(f *Submission) {
+			for _, account := range []string{"told", "email"} {
+				f.Payloads = append(f.Payloads, Payload{Account: account, Language: "fr", Since: 3, Silent: true})
+			}
+		}, "told", "email")
+		none(t, db, "told", third.Announcement.ID)
+		planAll(t, db, 10)
+		clear(said)
+		if send(third.Announcement.ID); len(said) > 0 {
+			t.Errorf("told what they know: %v", said)
+		}
+		if c := balanced(t, db, third.Announcement.ID, "email"); c.By[announce.Retracted] != 4 {
 			t.Errorf("%+v", c)
 		}
 	})

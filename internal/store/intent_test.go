@@ -45,7 +45,7 @@ func TestReviseWakes(t *testing.T) {
 
 		n := s.next(db)
 		n.Deliveries = append(n.Deliveries[:3:3], n.Deliveries[4], announce.Delivery{Account: "fresh", Language: "fr", Wanted: true, Rev: 2, Next: db.Now()})
-		n.Payloads = append(n.Payloads, Payload{"fresh", "fr", announce.Message{Rev: 2, Text: "un, 2"}})
+		n.Payloads = append(n.Payloads, Payload{Account: "fresh", Language: "fr", Message: announce.Message{Rev: 2, Text: "un, 2"}})
 		for i := range n.Deliveries[:4] {
 			n.Deliveries[i].Rest, n.Deliveries[i].Fault = announce.Cannot, "edit it by hand"
 		}

@@ -249,7 +249,7 @@ func (db *DB) Message(ctx context.Context, l *Letter) (m announce.Message, usabl
 		}
 		db.packs.add(k, p)
 	}
-	m, usable = p.pick(0, l.Language)
+	m, usable = p.pick(l.Since, 0, l.Language)
 	m.Key, m.Date, m.To, m.Name = l.ID, l.First, l.To, l.Name
 	return m, usable, nil
 }

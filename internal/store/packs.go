@@ -17,17 +17,27 @@ type packKey struct {
 
 // pack is those messages, one for each part of a thread and each language.
 type pack struct {
-	parts    []map[announce.Language]announce.Message
+	since    map[int][]map[announce.Language]announce.Message // by what readers were told last, then by part
+	silent   map[int]bool                                     // whoever was told that last is told nothing
 	fallback announce.Language
 	size     int
 }
 
-// pick is a part's message for a reader of want, by the rule of announce.Announcement.Pick.
-func (p *pack) pick(part int, want announce.Language) (announce.Message, bool) {
-	if part >= len(p.parts) {
+// knows is since when there is a message, or silence, of its own for it; else 0.
+func (p *pack) knows(since int) int {
+	if p.silent[since] || p.since[since] != nil {
+		return since
+	}
+	return 0
+}
+
+// pick is a part's message for a reader of want who was told the revision since last, by the rule of announce.Announcement.Pick.
+func (p *pack) pick(since, part int, want announce.Language) (announce.Message, bool) {
+	parts := p.since[p.knows(since)]
+	if part >= len(parts) {
 		return announce.Message{}, false
 	}
-	messages := p.parts[part]
+	messages := parts[part]
 	for _, l := range []announce.Language{want, want.Base()} {
 		if m, ok := messages[l]; ok {
 			return m, true
@@ -54,29 +64,38 @@ func (p *pack) pick(part int, want announce.Language) (announce.Message, bool) {
 
 // readPack reads a pack. An empty one: there is none.
 func (c conn) readPack(ctx context.Context, k packKey) (*pack, error) {
-	type line struct{ language, message, images, fallback string }
+	type line struct {
+		since                               int
+		language, message, images, fallback string
+	}
 	var lines []line
-	err := c.each(ctx, `SELECT p.language, p.message, p.images, r.language FROM payloads p
+	err := c.each(ctx, `SELECT p.since, p.language, p.message, p.images, r.language FROM payloads p
 		JOIN revisions r ON r.announcement = p.announcement AND r.rev = p.rev
 		WHERE p.announcement = ? AND p.rev = ? AND p.account = ?`, []any{string(k.id), k.rev, k.account}, func(scan func(...any) error) error {
 		var l line
-		err := scan(&l.language, &l.message, &l.images, &l.fallback)
+		err := scan(&l.since, &l.language, &l.message, &l.images, &l.fallback)
 		lines = append(lines, l)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	p := &pack{}
+	p := &pack{since: map[int][]map[announce.Language]announce.Message{}, silent: map[int]bool{}}
 	for _, l := range lines {
+		if l.message == "" && l.since > 0 {
+			p.silent[l.since] = true
+			continue
+		}
 		m, err := c.readMessage(ctx, l.message, l.images)
 		if err != nil {
 			return nil, &corruptError{err}
 		}
-		for len(p.parts) <= m.Part {
-			p.parts = append(p.parts, map[announce.Language]announce.Message{})
+		parts := p.since[l.since]
+		for len(parts) <= m.Part {
+			parts = append(parts, map[announce.Language]announce.Message{})
 		}
-		p.parts[m.Part][announce.Language(l.language)] = m
+		parts[m.Part][announce.Language(l.language)] = m
+		p.since[l.since] = parts
 		p.fallback = announce.Language(l.fallback)
 		p.size += 2 * len(l.message)
 		for _, i := range m.Images {

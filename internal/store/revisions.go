@@ -26,12 +26,12 @@ func (db *DB) Revisions(ctx context.Context, id announce.ID) (all []announce.Ann
 	return all, db.fault(err)
 }
 
-// Payloads returns the frozen messages of a revision.
+// Payloads returns the frozen messages of a revision, as they are for readers of whom it is not known what they were told.
 func (db *DB) Payloads(ctx context.Context, id announce.ID, rev int) (all []Payload, err error) {
 	type line struct{ account, language, message, images string }
 	var lines []line
 	c := db.read()
-	if err := c.each(ctx, `SELECT account, language, message, images FROM payloads WHERE announcement = ? AND rev = ? ORDER BY account, language, part`,
+	if err := c.each(ctx, `SELECT account, language, message, images FROM payloads WHERE announcement = ? AND rev = ? AND since = 0 ORDER BY account, language, part`,
 		[]any{string(id), rev}, func(scan func(...any) error) error {
 			var l line
 			err := scan(&l.account, &l.language, &l.message, &l.images)
@@ -45,7 +45,7 @@ func (db *DB) Payloads(ctx context.Context, id announce.ID, rev int) (all []Payl
 		if err != nil {
 			return nil, db.fault(err)
 		}
-		all = append(all, Payload{l.account, announce.Language(l.language), m})
+		all = append(all, Payload{Account: l.account, Language: announce.Language(l.language), Message: m})
 	}
 	return all, nil
 }

@@ -161,7 +161,7 @@ func (r *round) mayBegin(ctx context.Context, a *advance) (bool, *plan, error) {
 	return err == nil, p, err
 }
 
-const endQuick = `UPDATE letters SET shown = call_rev, receipt_id = ?, receipt_url = ?, receipt_at = ?, calling = '', call_rev = 0, began = 0, attempts = 0
+const endQuick = `UPDATE letters SET shown = call_rev, told = call_rev, receipt_id = ?, receipt_url = ?, receipt_at = ?, calling = '', call_rev = 0, began = 0, attempts = 0
 	WHERE plan = ? AND address = ? AND began = ? AND calling = 'publish' AND rest = '' AND fault = '' AND looks = 0 AND repeats = 0 AND wanted = 1 AND rev = call_rev
 	AND next <= first_due`
 
@@ -219,7 +219,7 @@ func (r *round) endSlow(ctx context.Context, a *advance) error {
 		}
 	}
 	h.record(d)
-	l.Delivery = h.Delivery
+	l.arrive(h.Delivery)
 	l.keep(p)
 	l.place()
 	if err := r.t.putLetter(ctx, before, l); err != nil {
@@ -372,7 +372,7 @@ func (db *DB) settleLetter(ctx context.Context, plan, address int64, change func
 		d.Rev, d.Wanted = l.Rev, l.Wanted
 		h := held{Delivery: l.Delivery}
 		h.record(d)
-		l.Delivery = h.Delivery
+		l.arrive(h.Delivery)
 		l.keep(&all[0])
 		l.place()
 		settled = l.Delivery

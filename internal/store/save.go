@@ -21,11 +21,15 @@ func (s Submission) encode() (w written, err error) {
 		return w, fmt.Errorf("cannot encode the announcement: %w", err)
 	}
 	for _, p := range s.Payloads {
+		if p.Silent {
+			w.payloads = append(w.payloads, []any{string(a.ID), a.Rev, p.Account, string(p.Language), p.Message.Part, p.Since, "", ""})
+			continue
+		}
 		message, images, err := w.blobs.message(p.Message)
 		if err != nil {
 			return w, fmt.Errorf("cannot encode the message for %s: %w", p.Account, err)
 		}
-		w.payloads = append(w.payloads, []any{string(a.ID), a.Rev, p.Account, string(p.Language), p.Message.Part, message, images})
+		w.payloads = append(w.payloads, []any{string(a.ID), a.Rev, p.Account, string(p.Language), p.Message.Part, p.Since, message, images})
 	}
 	return w, nil
 }
@@ -40,7 +44,7 @@ func (t *tx) putRevision(ctx context.Context, s Submission, w written) error {
 		string(a.ID), a.Rev, string(a.Default), w.document, w.images, clean(s.Actor), us(a.Updated), a.OfRev); err != nil {
 		return err
 	}
-	if _, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, part, message, images)`, w.payloads, ""); err != nil {
+	if _, err := t.many(ctx, `INSERT INTO payloads (announcement, rev, account, language, part, since, message, images)`, w.payloads, ""); err != nil {
 		return err
 	}
 	return t.putCounted(ctx, s)

@@ -140,7 +140,7 @@ func sample(db *DB, accounts ...string) Submission {
 		Created: now, Updated: now,
 	}}
 	for _, account := range accounts {
-		s.Payloads = append(s.Payloads, Payload{account, "fr", announce.Message{Rev: 1, Language: "fr", Text: "un"}})
+		s.Payloads = append(s.Payloads, Payload{Account: account, Language: "fr", Message: announce.Message{Rev: 1, Language: "fr", Text: "un"}})
 		s.Deliveries = append(s.Deliveries, announce.Delivery{Account: account, Language: "fr", Wanted: true, Rev: 1, Next: now})
 	}
 	return s
@@ -150,7 +150,7 @@ func sample(db *DB, accounts ...string) Submission {
 func (s Submission) personal(db *DB, account string) Submission {
 	for _, l := range []announce.Language{"fr", "en"} {
 		m := announce.Message{Rev: s.Announcement.Rev, Language: l, Text: "un " + string(l)}
-		s.Payloads = append(s.Payloads, Payload{account, l, m})
+		s.Payloads = append(s.Payloads, Payload{Account: account, Language: l, Message: m})
 	}
 	s.Plans = append(s.Plans, Plan{Account: account, Next: db.Now()})
 	return s

@@ -40,7 +40,7 @@ func (db *DB) Frozen(ctx context.Context, d announce.Delivery) (announce.Message
 	case err != nil:
 		return announce.Message{}, false, db.fault(err)
 	}
-	m, ok := p.pick(d.Part, d.Language)
+	m, ok := p.pick(d.Since, d.Part, d.Language)
 	m.Key, m.Date = d.ID, d.First
 	return m, ok, nil
 }

@@ -15,7 +15,7 @@ func (s Submission) threaded(db *DB, account string, parts int) Submission {
 			l = "en"
 		}
 		m := announce.Message{Rev: s.Announcement.Rev, Language: l, Text: fmt.Sprintf("part %d", part), Part: part, Parts: parts}
-		s.Payloads = append(s.Payloads, Payload{account, l, m})
+		s.Payloads = append(s.Payloads, Payload{Account: account, Language: l, Message: m})
 		s.Deliveries = append(s.Deliveries, announce.Delivery{Account: account, Language: l, Part: part, Wanted: true, Rev: s.Announcement.Rev, Next: db.Now()})
 	}
 	return s

@@ -29,6 +29,8 @@ type Payload struct {
 	Account  string
 	Language announce.Language
 	Message  announce.Message
+	Since    int  // of what tells a change: for readers who were told that revision last; 0: for those of whom none has a payload of its own
+	Silent   bool // with Since: those readers are told nothing, and Message does not matter
 }
 
 // Plan is the intention to write to people over one personal account, from Next on. Who they are, the announcement says.

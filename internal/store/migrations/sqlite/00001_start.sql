@@ -97,9 +97,10 @@ CREATE TABLE payloads (
 	account      TEXT    NOT NULL,
 	language     TEXT    NOT NULL,
 	part         INTEGER NOT NULL, -- its place in a thread
-	message      TEXT    NOT NULL,
+	since        INTEGER NOT NULL DEFAULT 0, -- of what tells a change: for whoever was told that revision last; 0: for everybody else
+	message      TEXT    NOT NULL, -- JSON; '': they are told nothing
 	images       TEXT    NOT NULL,
-	PRIMARY KEY (announcement, rev, account, language, part),
+	PRIMARY KEY (announcement, rev, account, language, part, since),
 	FOREIGN KEY (announcement, rev) REFERENCES revisions (announcement, rev)
 );
 
@@ -172,6 +173,8 @@ CREATE TABLE letters (
 	wanted      INTEGER NOT NULL,
 	rev         INTEGER NOT NULL,
 	shown       INTEGER NOT NULL DEFAULT 0,
+	told        INTEGER NOT NULL DEFAULT 0, -- the revision that it arrived in, whatever it was edited to later
+	since       INTEGER NOT NULL DEFAULT 0, -- of what tells a change: the revision that the person was told last; 0: not known
 	calling     TEXT   NOT NULL DEFAULT '',
 	call_rev    INTEGER NOT NULL DEFAULT 0,
 	began       INTEGER NOT NULL DEFAULT 0,
@@ -244,6 +247,7 @@ CREATE TABLE deliveries (
 	fault        TEXT    NOT NULL,
 	follows      TEXT    NOT NULL DEFAULT '', -- the delivery whose post this one tells a change of; '': none
 	follows_rev  INTEGER NOT NULL DEFAULT 0, -- it is told only where that post is of an earlier revision
+	since        INTEGER NOT NULL DEFAULT 0, -- the revision that readers there were told last; 0: not known
 	fence        INTEGER NOT NULL DEFAULT 0,
 	lease_until  INTEGER NOT NULL DEFAULT 0,
 	owner        TEXT    NOT NULL DEFAULT '',
@@ -275,6 +279,7 @@ CREATE INDEX deliveries_state ON deliveries (announcement, account, state, (1));
 CREATE INDEX deliveries_due ON deliveries (account, announcement, due) WHERE due IS NOT NULL;
 CREATE INDEX deliveries_account_due ON deliveries (account, due) WHERE due IS NOT NULL;
 CREATE INDEX deliveries_tasks ON deliveries (announcement) WHERE rest IN ('failed', 'person', 'cannot');
+CREATE INDEX deliveries_follows ON deliveries (follows) WHERE follows <> '';
 CREATE INDEX deliveries_posts ON deliveries (account, receipt_id) WHERE receipt_id <> '';
 
 -- A change that was thought through and shown, and may be made for a while.
