@@ -76,6 +76,10 @@ func (s *Set) Render(r Request) ([]announce.Message, error) {
 		Announcement: a.ID, Of: a.Of, Rev: a.Rev, Kind: a.Kind, Language: language, Link: mainLink(a), Images: pictures(a, language, r.Limits),
 		Event: a.Event, Topics: a.Topics, Created: a.Created, Updated: a.Updated,
 	}
+	if a.Event != nil && a.Event.Entries != nil {
+		event, entry := *a.Event, entryFor(a.Event.Entries, language, a.Default)
+		m.Event, m.Entry, event.Entries = &event, &entry, nil
+	}
 	languages := r.languages(language)
 	var more prose
 	var faults announce.Faults

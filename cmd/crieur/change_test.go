@@ -188,6 +188,23 @@ func TestThePlaceMovesAnHourBefore(t *testing.T) {
 	if !strings.Contains(property(after, ical.PropLocation), newPlace) || sequence(t, after) <= sequence(t, before) {
 		t.Errorf("the calendar says %q with the sequence %d after %d", property(after, ical.PropLocation), sequence(t, after), sequence(t, before))
 	}
+	french := 0
+	for _, p := range d.live("email") { // what people's calendars call it stays the event's own name
+		e := entryIn(t, invitation(t, p), a.ID)
+		name, about := property(e, ical.PropSummary), property(e, ical.PropDescription)
+		if !strings.HasPrefix(name, "L'IO Bleu") && !strings.HasPrefix(name, "The Blue IO") || strings.Contains(about, oldPlace) {
+			t.Errorf("%q: a calendar shows %q: %s", p.Subject, name, about)
+		}
+		if strings.HasPrefix(p.Subject, "Changement") {
+			french++
+			if name != property(after, ical.PropSummary) || about != property(after, ical.PropDescription) {
+				t.Errorf("a mail's calendar says %q: %s\nthe website's says %q: %s", name, about, property(after, ical.PropSummary), property(after, ical.PropDescription))
+			}
+		}
+	}
+	if french == 0 {
+		t.Error("nobody reads French")
+	}
 
 	if _, err := d.RunPlan(ctx, a.ID, announce.NewID(time.Now())); !status(err, http.StatusNotFound) {
 		t.Errorf("a plan that nobody made: %v", err)

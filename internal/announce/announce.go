@@ -146,6 +146,15 @@ type Event struct {
 	Postponed bool                `json:"postponed,omitempty"` // with Cancelled: a new date is to come
 	Why       map[Language]string `json:"why,omitempty"`       // it is cancelled or postponed, in plain words
 	Of        ID                  `json:"of,omitempty"`        // the announcement that made it known, where this one only tells of it again: in calendars they are one
+	Entries   map[Language]Entry  `json:"entries,omitempty"`   // with Of: how that announcement has calendars show it
+}
+
+// Entry is what a calendar says of an event, beside when and where it is.
+type Entry struct {
+	Title   string `json:"title"`
+	Summary string `json:"summary,omitempty"`
+	Talks   []Talk `json:"talks,omitempty"`
+	Link    string `json:"link,omitempty"`
 }
 
 // Over is the moment from which announcing the event makes no sense: its end, or three hours after its start when no end is known.

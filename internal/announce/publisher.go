@@ -23,6 +23,7 @@ type Message struct {
 	Link         string    `json:"link,omitempty"`    // where to read more; already in Text unless the template left it out
 	Images       []Picture `json:"images,omitempty"`  // at most Limits.Images
 	Event        *Event    `json:"event,omitempty"`   // for calendars
+	Entry        *Entry    `json:"entry,omitempty"`   // how they show it; nil: as this message says
 	Topics       []string  `json:"topics,omitempty"`
 	Tags         []string  `json:"tags,omitempty"`        // the hashtags that the template wrote in Text, without "#"; every other "#" is the author's
 	Mentions     []string  `json:"mentions,omitempty"`    // the handles that the template wrote in Text, without "@"; every other "@" is the author's

@@ -80,7 +80,7 @@ func succeed(old announce.Announcement, a *announce.Announcement) {
 	}
 	a.Event.Sequence = a.Rev - 1
 	if old.Event != nil {
-		a.Event.Of, a.Event.Sequence = old.Event.Of, max(a.Event.Sequence, old.Event.Sequence+1)
+		a.Event.Of, a.Event.Entries, a.Event.Sequence = old.Event.Of, old.Event.Entries, max(a.Event.Sequence, old.Event.Sequence+1)
 	}
 }
 

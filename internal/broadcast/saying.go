@@ -130,7 +130,7 @@ func (s *Service) tellChange(ctx context.Context, c *change) (err error) {
 	}
 	if c.now.Event != nil {
 		e := *c.now.Event
-		e.Of = cmp.Or(e.Of, c.now.ID)
+		e.Of, e.Entries = cmp.Or(e.Of, c.now.ID), s.Templates.Entries(c.now, s.Site)
 		e.Talks, e.Partners = nil, nil
 		a.Event = &e
 	}

@@ -134,7 +134,7 @@ func span(d time.Duration) string {
 // child is the announcement that tells a wave of a, as a is now. It has no ID yet.
 func (s *Service) child(a announce.Announcement, w wave) announce.Announcement {
 	event := *a.Event
-	event.Of = cmp.Or(event.Of, a.ID)
+	event.Of, event.Entries = cmp.Or(event.Of, a.ID), s.Templates.Entries(a, s.Site)
 	c := announce.Announcement{
 		Rev: 1, Of: a.ID, OfRev: a.Rev, Wave: w.At, Kind: w.Told(), Default: a.Default, Texts: a.Texts, Event: &event, Link: cmp.Or(w.Link, a.Link), Images: a.Images,
 		Channels: w.Channels, Topics: w.Topics, Audience: w.Audience, Overrides: a.Overrides, Zone: a.Zone, At: w.when, IfMissed: a.IfMissed,

@@ -50,7 +50,7 @@ func (s *Service) Write(ctx context.Context, l people.Letter) error {
 		if found {
 			_, text := next.Pick(language)
 			event := *next.Event
-			event.Of = next.ID
+			event.Of, event.Entries = next.ID, s.Templates.Entries(next, s.Site)
 			a.Event, a.Link, a.Zone, a.Texts[language] = &event, next.Link, next.Zone, announce.Text{Title: text.Title}
 		}
 	}

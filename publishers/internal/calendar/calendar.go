@@ -39,6 +39,12 @@ func Event(m announce.Message, site announce.Site, o Options) *ics.VEvent {
 	if e == nil {
 		return nil
 	}
+	title := m.Subject
+	if x := m.Entry; x != nil {
+		e := *e
+		e.Talks = x.Talks
+		title, m.Summary, m.Link, m.Event = x.Title, x.Summary, x.Link, &e
+	}
 	v := ics.NewEvent(UID(cmp.Or(e.Of, m.Announcement), site))
 	v.SetDtStampTime(o.Stamp)
 	setTime(v, ics.ComponentPropertyDtStart, e.Start.Instant, e.Start.Zone)
@@ -47,7 +53,7 @@ func Event(m announce.Message, site announce.Site, o Options) *ics.VEvent {
 		zone = e.End.Zone
 	}
 	setTime(v, ics.ComponentPropertyDtEnd, end, zone)
-	v.SetSummary(line(m.Subject))
+	v.SetSummary(line(title))
 	if d := description(m, o); d != "" {
 		v.SetDescription(d)
 	}
