@@ -113,6 +113,9 @@ func (s *Service) make(ctx context.Context, c *change, actor, standing string, p
 		s.enqueue(ctx, c.said, c.follow.ID)
 	}
 	s.Log.Info("amended", "announcement", made.ID, "rev", made.Rev, "closed", c.closes, "follow_up", made.FollowUp, "actor", actor)
+	if c.closes {
+		s.recall(ctx, made.ID, actor)
+	}
 	if c.closes || sub.Waves != nil {
 		s.recallFollowing(ctx, made.ID, actor)
 	}

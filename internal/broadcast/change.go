@@ -213,6 +213,9 @@ func (s *Service) submission(ctx context.Context, c *change, actor string) (sub 
 	now := c.now.Updated
 	at := due(c.now, now)
 	sub = store.Submission{Announcement: c.now, Payloads: c.composed.payloads, Deliveries: c.composed.deliveries, Counted: c.composed.counted, Actor: actor, Why: c.why}
+	if c.closes { // nobody is asked to post any more what is called off
+		sub.Deliveries = slices.DeleteFunc(sub.Deliveries, func(d announce.Delivery) bool { return s.accounts[d.Account].Manual && !seen(c.rows, d) })
+	}
 	for i := range sub.Deliveries {
 		d := &sub.Deliveries[i]
 		d.First, d.Next = at, at

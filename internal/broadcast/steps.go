@@ -161,6 +161,9 @@ func (s *Service) stepsOf(ctx context.Context, c *change, w way) ([]Step, error)
 				x.Step, x.Why = WayNone, "it is not out there, and is not published any more"
 			}
 		}
+		if c.closes && w.Manual && x.Step == WayTask && !slices.ContainsFunc(rows, func(d announce.Delivery) bool { return d.Shown > 0 }) {
+			x.Why = "a person was asked to post it: nobody need, and whoever did is asked to take it down"
+		}
 		fill(&x, c, w, in(before, l), in(after, l), in(said, l))
 		s.price(&x, w.account, in(after, l), in(said, l), 1)
 		out = append(out, x)

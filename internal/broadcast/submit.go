@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -145,6 +146,13 @@ func out(rows []announce.Delivery, d announce.Delivery) bool {
 	return false
 }
 
+// seen reports whether readers can see a part, as far as is known.
+func seen(rows []announce.Delivery, d announce.Delivery) bool {
+	return slices.ContainsFunc(rows, func(r announce.Delivery) bool {
+		return r.Account == d.Account && r.Language == d.Language && r.Part == d.Part && r.Shown > 0
+	})
+}
+
 // Retract takes the announcement back if its revision is still expected: what waits is never published, what is out is
 // removed where the channel can.
 func (s *Service) Retract(ctx context.Context, id announce.ID, expected int, actor string) error {
@@ -170,24 +178,45 @@ func asksInVain(d announce.Delivery) bool {
 	return !d.Wanted && d.Rest == announce.Person && (d.Calling == announce.Publish || d.Calling == announce.Amend)
 }
 
+// takeDown is what a person is asked who may have posted what is not wanted any more.
+func (s *Service) takeDown(ctx context.Context, d announce.Delivery) string {
+	p, ok := s.accounts[d.Account].Publisher.(announce.Retracter)
+	if !ok {
+		return s.cannotRetract(d.Account)
+	}
+	if err := s.guard(d.Account, func() error { return p.Retract(ctx, d.Receipt) }); err != nil {
+		return asError(err).Error()
+	}
+	return s.cannotRetract(d.Account)
+}
+
 // recall turns what a person was asked to post into what they are asked to take down: they may have posted it and not
-// told yet.
+// told yet. Until they say, it is not known.
 func (s *Service) recall(ctx context.Context, id announce.ID, actor string) {
 	rows, err := s.Store.Deliveries(ctx, id)
 	for _, d := range rows {
 		if !s.accounts[d.Account].Manual || !asksInVain(d) {
 			continue
 		}
-		_, failed := s.Store.SettleByPerson(ctx, d.ID, func(d announce.Delivery) (announce.Delivery, error) {
-			if !asksInVain(d) {
+		instruction := s.takeDown(ctx, d)
+		turned, failed := s.Store.AskAnew(ctx, d.ID, func(d announce.Delivery) (announce.Delivery, error) {
+			if !asksInVain(d) || d.Fault == instruction {
 				return d, errTurned
 			}
-			d = done(d, d.Calling, d.Receipt)
-			d.Next = s.Store.Now()
+			if d.Manner = announce.Edited; d.Calling == announce.Amend {
+				d = ended(d) // it is there, and they are asked to take it down
+				d.Attempts, d.Rest, d.Fault, d.Next = 0, announce.Moving, "", s.Store.Now()
+			} else {
+				d.Fault = instruction
+			}
 			return d, nil
 		}, actor)
-		if !errors.Is(failed, errTurned) {
+		switch {
+		case errors.Is(failed, errTurned):
+		case failed != nil:
 			err = errors.Join(err, failed)
+		case open(turned):
+			s.tellTask(ctx, turned)
 		}
 	}
 	if err != nil { // the task stays, and its page says that the announcement was taken back

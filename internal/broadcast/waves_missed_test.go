@@ -339,8 +339,11 @@ func TestWaveByHandIsRecalled(t *testing.T) {
 			p.until("a person is asked", func() bool { return slices.ContainsFunc(p.rows(id), asked) })
 			p.must(end(p, id))
 			p.until("nobody is asked to post any more", func() bool {
-				return !slices.ContainsFunc(p.rows(id), func(d announce.Delivery) bool { return d.Account == "hand" && d.Calling == announce.Publish })
+				return !slices.ContainsFunc(p.rows(id), func(d announce.Delivery) bool { return d.Account == "hand" && d.Fault == "post it" })
 			})
+			if rows := p.rows(id); !slices.ContainsFunc(rows, func(d announce.Delivery) bool { return d.Account == "hand" && wantedOf(d).Verb == announce.Retract }) {
+				t.Errorf("nobody is asked to take it down: %+v", rows)
+			}
 		})
 	}
 }

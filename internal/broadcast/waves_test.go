@@ -116,8 +116,8 @@ func newSeason(t *testing.T) *season {
 	return seasonOf(t, func(b *pinboard) announce.Publisher { return b })
 }
 
-// seasonOf is newSeason where what people get is as mail makes of a board of theirs.
-func seasonOf(t *testing.T, mail func(*pinboard) announce.Publisher) *season {
+// seasonOf is newSeason with more accounts, where what people get is as mail makes of a board of theirs.
+func seasonOf(t *testing.T, mail func(*pinboard) announce.Publisher, more ...Account) *season {
 	t.Helper()
 	s := &season{T: t, now: time.Date(2027, 5, 1, 12, 0, 0, 0, time.UTC)}
 	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), MinFree: -1, Clock: s.clock, Log: slog.New(slog.DiscardHandler)})
@@ -136,7 +136,7 @@ func seasonOf(t *testing.T, mail func(*pinboard) announce.Publisher) *season {
 	s.Service = New(Options{
 		Store: db, Queue: q, Templates: set, Media: media.New(media.Options{}), Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Site:     announce.Site{Name: "Club d’essai", Zone: "America/Toronto", Languages: []announce.Language{"fr", "en"}, URL: "https://example.org"},
-		Accounts: []Account{{Name: "place", Publisher: pins{s.place}}, {Name: "team", Publisher: s.team, Aside: true}, {Name: "email", Publisher: mail(s.mail)}},
+		Accounts: append([]Account{{Name: "place", Publisher: pins{s.place}}, {Name: "team", Publisher: s.team, Aside: true}, {Name: "email", Publisher: mail(s.mail)}}, more...),
 		Notices:  []string{"team"}, ReminderGap: 12 * time.Hour,
 	})
 	var people []store.Address

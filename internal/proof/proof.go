@@ -230,6 +230,9 @@ func places(rows []announce.Delivery, events []store.Event) []Place {
 			if e.State == announce.Waiting {
 				continue
 			}
+			if n := len(p.History); n > 0 && e.State == announce.Unknown && p.History[n-1].State == announce.Unknown {
+				continue // a person is asked something else about it
+			}
 			step := Stage{At: e.At.UTC(), State: e.State}
 			if e.State == announce.Published {
 				step.URL = address(e.Detail)

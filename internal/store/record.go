@@ -69,8 +69,30 @@ func (db *DB) SettleByPerson(ctx context.Context, deliveryID string, change func
 	if plan, address, ok := ReadLetterKey(deliveryID); ok {
 		return db.settleLetter(ctx, plan, address, change, actor)
 	}
-	var settled announce.Delivery
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	return db.decide(ctx, deliveryID, change, func(t *tx, _ announce.Delivery, h *held) error {
+		t.log(Event{Actor: actor, What: "settled", Announcement: h.Announcement, Delivery: h.ID, Account: h.Account, State: h.State(), Detail: detail(h.Delivery)})
+		return nil
+	})
+}
+
+// AskAnew is SettleByPerson for a change of what a person is asked: nothing is settled. What they find is brought to what is
+// wanted in the Manner that change returns.
+func (db *DB) AskAnew(ctx context.Context, deliveryID string, change func(announce.Delivery) (announce.Delivery, error), actor string) (announce.Delivery, error) {
+	var manner announce.Manner
+	return db.decide(ctx, deliveryID, func(d announce.Delivery) (announce.Delivery, error) {
+		d, err := change(d)
+		manner = d.Manner
+		return d, err
+	}, func(t *tx, before announce.Delivery, h *held) error {
+		h.Manner = manner
+		t.changed(before, h.Delivery, actor)
+		return t.putShould(ctx, *h)
+	})
+}
+
+// decide lets change decide over a delivery that no worker holds, and puts on record what follows from it.
+func (db *DB) decide(ctx context.Context, deliveryID string, change func(announce.Delivery) (announce.Delivery, error), then func(*tx, announce.Delivery, *held) error) (decided announce.Delivery, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		h, err := t.delivery(ctx, deliveryID, t.lock("FOR UPDATE"))
 		if err != nil {
 			return err
@@ -78,18 +100,21 @@ func (db *DB) SettleByPerson(ctx context.Context, deliveryID string, change func
 		if h.lease > us(t.now) {
 			return ErrFenced
 		}
-		d, err := change(h.Delivery)
+		before := h.Delivery
+		d, err := change(before)
 		if err != nil {
 			return err
 		}
 		d.Rev, d.Wanted = h.Rev, h.Wanted
 		h.record(d)
 		h.fence, h.lease, h.owner = h.fence+1, 0, ""
-		settled = h.Delivery
-		t.log(Event{Actor: actor, What: "settled", Announcement: h.Announcement, Delivery: h.ID, Account: h.Account, State: h.State(), Detail: detail(h.Delivery)})
+		if err := then(t, before, &h); err != nil {
+			return err
+		}
+		decided = h.Delivery
 		return t.putIs(ctx, h)
 	})
-	return settled, err
+	return decided, err
 }
 
 // Skip lets every delivery of the pair rest at Skipped that has yet to be published and is not being called, and ends

@@ -66,9 +66,9 @@ func (p *publisher) Amend(_ context.Context, r announce.Receipt, m announce.Mess
 	return announce.Receipt{}, ask(wordsOf(m.Language).amend(p.where(r), len(m.Images)))
 }
 
-// Retract asks a person to take the post away.
+// Retract asks a person to take the post away, if they made it: without a receipt nobody said so.
 func (p *publisher) Retract(_ context.Context, r announce.Receipt) error {
-	return ask(wordsOf(p.language).retract(p.where(r)))
+	return ask(wordsOf(p.language).retract(p.where(r), r == announce.Receipt{}))
 }
 
 // ask makes a task of an instruction.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/publishers/assisted/assistedtest"
@@ -83,7 +84,8 @@ func TestTasks(t *testing.T) {
 		{board, "fr", amend(announce.Receipt{ID: "x"}, one), "À corriger à la main, Groupe Logiciel libre (https://example.org/groupe)\u00a0: remplacez le texte de la publication par le nouveau texte préparé, vérifiez les images, puis dites à Crieur que c’est fait."},
 		{board, "fr", retract(post), "À retirer à la main, Groupe Logiciel libre (https://example.org/groupe/7)\u00a0: supprimez la publication, puis dites à Crieur que c’est fait."},
 		{wall, "en", retract(post), "To take back by hand, Mur du café (https://example.org/groupe/7): delete the post, then tell Crieur that it is done."},
-		{wall, "", retract(announce.Receipt{}), "To take back by hand, Mur du café: delete the post, then tell Crieur that it is done."},
+		{wall, "", retract(announce.Receipt{}), "Not to be posted any more, or to take back by hand, Mur du café: if you had posted it, delete the post; then tell Crieur."},
+		{wall, "", retract(announce.Receipt{At: time.Now()}), "To take back by hand, Mur du café: delete the post, then tell Crieur that it is done."},
 	} {
 		site := announce.Site{}
 		if c.first != "" {

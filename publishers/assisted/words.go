@@ -6,7 +6,7 @@ import "github.com/crieur/crieur/internal/announce"
 type words struct {
 	publish func(where string, images int) string
 	amend   func(where string, images int) string
-	retract func(where string) string
+	retract func(where string, maybe bool) string // maybe: it is not known whether it was posted
 }
 
 // wordsOf are those of a language, in English when there are none.
@@ -36,7 +36,10 @@ func french() words {
 			}
 			return "À corriger à la main, " + where + "\u00a0: remplacez le texte de la publication par le nouveau texte préparé, " + join + "puis dites à Crieur que c’est fait."
 		},
-		retract: func(where string) string {
+		retract: func(where string, maybe bool) string {
+			if maybe {
+				return "À ne plus publier, ou à retirer à la main, " + where + "\u00a0: si vous l’aviez publiée, supprimez la publication\u00a0; puis dites-le à Crieur."
+			}
 			return "À retirer à la main, " + where + "\u00a0: supprimez la publication, puis dites à Crieur que c’est fait."
 		},
 	}
@@ -61,7 +64,10 @@ func english() words {
 			}
 			return "To correct by hand, " + where + ": replace the post’s text with the new prepared text, " + join + "then tell Crieur that it is done."
 		},
-		retract: func(where string) string {
+		retract: func(where string, maybe bool) string {
+			if maybe {
+				return "Not to be posted any more, or to take back by hand, " + where + ": if you had posted it, delete the post; then tell Crieur."
+			}
 			return "To take back by hand, " + where + ": delete the post, then tell Crieur that it is done."
 		},
 	}
