@@ -157,10 +157,12 @@ func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) (st
 	return "", nil
 }
 
-// afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one.
+// afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one: a
+// post is not taken away, either, that cannot be paid anew.
 func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost int64, held announce.Delivery, ok bool) {
 	priced, ok := a.Publisher.(announce.Coster)
-	if !ok || a.Budget <= 0 || c.Verb == announce.Retract || c.Verb == announce.Amend && !a.ability.Amend {
+	anew := c.Verb == announce.Retract && c.Delivery.Wanted
+	if !ok || a.Budget <= 0 || c.Verb == announce.Retract && !anew || c.Verb == announce.Amend && !a.ability.Amend {
 		return 0, c.Delivery, true
 	}
 	if err := s.guard(a.Name, func() error { cost = priced.Cost(c.Message); return nil }); err != nil {
@@ -168,9 +170,13 @@ func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost in
 		d.Calling, d.Rest, d.Fault = announce.Nothing, announce.Failed, asError(err).Error()
 		return 0, d, false
 	}
-	booked, next, err := s.Store.Spend(ctx, a.Name, cost, a.Budget)
+	amount, budget := cost, a.Budget
+	if anew { // it is booked when it is published
+		amount, budget = 0, a.Budget-cost
+	}
+	booked, next, err := s.Store.Spend(ctx, a.Name, amount, budget)
 	if booked {
-		return cost, c.Delivery, true
+		return amount, c.Delivery, true
 	}
 	d := ended(c.Delivery)
 	d.Attempts--

@@ -1,0 +1,97 @@
+package broadcast
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/store"
+)
+
+// dear is a board where every post costs two dollars, and five may be spent a month.
+type dear struct{ eraser }
+
+func (dear) Cost(announce.Message) int64 { return 2_000_000 }
+func (d dear) Limits() announce.Limits   { return announce.Limits{Links: true, Budget: 5_000_000} }
+func (l *life) on(accounts ...Account) *Service {
+	o := l.Options
+	o.Accounts, o.Metrics = accounts, NewMetrics(prometheus.NewRegistry())
+	return New(o)
+}
+
+// A post is not taken away that the month's budget does not let be published anew: the plan says so, a person is asked, and
+// where the budget is used up between the two, the post stays until there is another.
+func TestNothingIsDeletedThatCannotBePaidAnew(t *testing.T) {
+	ctx := t.Context()
+	l := begin(t, 1)
+	l.wild = false
+	b := &board{fails: l.fails, told: l.told}
+	s := l.on(Account{Name: "dear", Publisher: dear{eraser{b}}})
+	l.Service = s
+	a, _, err := s.Submit(ctx, l.draft(), "ada", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.id = a.ID
+	call := func(id announce.ID) {
+		t.Helper()
+		for {
+			c, ok, err := s.Store.Claim(ctx, "dear", id, store.ClaimOptions{Owner: "w", Lease: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				return
+			}
+			var h horizon
+			if err := s.Store.Record(ctx, c.Fence, s.perform(ctx, s.accounts["dear"], c, &h).Delivery); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	call(l.id)
+	l.place = "Elsewhere"
+	moved := l.draft()
+	step := func() Step {
+		t.Helper()
+		p, err := s.Plan(ctx, l.id, 1, moved)
+		if err != nil || len(p.Steps) != 1 {
+			t.Fatalf("%+v %v", p, err)
+		}
+		return p.Steps[0]
+	}
+	if x := step(); x.Step != WayRepost || x.Cost != 2_000_000 {
+		t.Errorf("with three dollars left: %+v", x)
+	}
+	if _, err := s.Amend(ctx, l.id, 1, moved, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	other := l.draft()
+	rival, _, err := s.Submit(ctx, other, "ada", nil) // somebody else spends what is left
+	if err != nil {
+		t.Fatal(err)
+	}
+	call(rival.ID)
+	call(l.id)
+	rows, err := s.Store.Deliveries(ctx, l.id)
+	if err != nil || len(rows) != 1 || rows[0].Shown != 1 || !strings.Contains(rows[0].Fault, "budget") || b.posts[0].gone {
+		t.Errorf("%+v %v, gone %v", rows, err, b.posts[0].gone)
+	}
+	l.place = "Nowhere"
+	moved = l.draft()
+	p, err := s.Plan(ctx, l.id, 2, moved)
+	if err != nil || len(p.Steps) != 1 || p.Steps[0].Step != WayTask || !strings.Contains(p.Steps[0].Why, "budget") {
+		t.Fatalf("%+v %v", p.Steps, err)
+	}
+	if _, err := s.Amend(ctx, l.id, 2, moved, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	call(l.id)
+	rows, err = s.Store.Deliveries(ctx, l.id)
+	if err != nil || rows[0].Rest != announce.Cannot || !strings.Contains(rows[0].Fault, "budget") || b.posts[0].gone {
+		t.Errorf("%+v %v, gone %v", rows, err, b.posts[0].gone)
+	}
+}
