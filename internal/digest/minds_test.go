@@ -3,6 +3,7 @@ package digest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
@@ -126,6 +127,51 @@ func TestTakenBackAmidARun(t *testing.T) {
 		must(t, err)
 		if n.Planned != 1 || n.By[announce.Waiting] != 0 || n.By[announce.Retracted] != 1 {
 			t.Errorf("%+v", n)
+		}
+	})
+}
+
+// No letter of a digest begins in the form that an item had before it was changed, however soon after.
+func TestADigestIsNeverOld(t *testing.T) {
+	both(t, func(t *testing.T, d *desk) {
+		ctx := t.Context()
+		var who []int64
+		for _, name := range []string{"ada", "bob"} {
+			who = append(who, d.join(store.Address{Address: name + "@example.org", Language: "en", Everything: true, Frequency: "daily"}))
+		}
+		d.to("2027-03-08T12:00")
+		id := d.news("Before")
+		d.to("2027-03-09T08:01")
+		d.work()
+		jobs, err := d.db.Due(ctx, 10)
+		must(t, err)
+		var b store.Batch
+		for _, j := range jobs {
+			if j.Account == "email" && j.Announcement != id && len(b.Letters) == 0 {
+				b, err = d.db.Lease(ctx, j.Account, j.Announcement, store.LeaseOptions{Owner: "test", Lease: time.Minute, Most: 10})
+				must(t, err)
+			}
+		}
+		if len(b.Letters) != 2 {
+			t.Fatalf("%d letters are leased", len(b.Letters))
+		}
+		d.amend(id, func(dr *announce.Draft) { dr.Texts["en"] = announce.Text{Title: "After", Body: "Now."} })
+		for _, l := range b.Letters {
+			if began, _, err := d.db.Advance(ctx, nil, l); began == store.Begun || err != nil {
+				t.Errorf("begun in its old form: %v %v", began, err)
+			}
+		}
+		must(t, d.db.GiveBack(ctx, &b))
+		if got := d.letters(); len(got) > 0 {
+			t.Errorf("%v", got)
+		}
+		d.to("2027-03-09T08:02")
+		d.work()
+		got := d.letters()
+		for _, a := range who {
+			if len(got[a]) != 1 || !strings.Contains(got[a][0], "After") || strings.Contains(got[a][0], "Before") {
+				t.Errorf("%v", got[a])
+			}
 		}
 	})
 }

@@ -26,6 +26,18 @@ func (t *tx) putItems(ctx context.Context, a announce.Announcement) error {
 const inEdition = `SELECT read.address FROM digest_items i CROSS JOIN letters read WHERE i.announcement = (SELECT announcement FROM plans WHERE id = ?) AND i.rev < ?
 	AND read.plan = i.plan AND (read.shown = i.edition_rev OR read.calling <> '' AND read.call_rev = i.edition_rev)`
 
+// waits holds the letters of an edition that tells of what was changed, called off or taken back since: it is written anew
+// within seconds.
+func (t *tx) waits(ctx context.Context, p *plan) (err error) {
+	if p.run == 0 || !p.wanted || p.held {
+		return nil
+	}
+	var one int
+	p.held, err = t.one(ctx, `SELECT 1 FROM digest_items i CROSS JOIN announcements a WHERE i.plan = ? AND i.edition_rev = ? AND a.id = i.announcement
+		AND (a.rev > i.rev OR a.retracted = 1) LIMIT 1`, []any{p.id, p.rev}, &one)
+	return err
+}
+
 // Outdated lists the editions with something left to do that tell of what was changed, called off or taken back since.
 func (db *DB) Outdated(ctx context.Context) (editions []announce.ID, open bool, err error) {
 	var n int

@@ -202,7 +202,7 @@ func (r *round) beginAll(ctx context.Context, steps []*laneStep) error {
 		if !may {
 			continue
 		}
-		if l := s.next; l.quick(p) {
+		if l := s.next; l.quick(p, r.t.now) {
 			plans, addresses, revs, updated = append(plans, l.Plan), append(addresses, l.Address), append(revs, int64(l.Rev)), append(updated, l.updated)
 			mine[[2]int64{l.Plan, l.Address}] = s.advance
 		} else {

@@ -55,8 +55,8 @@ func (db *DB) Lease(ctx context.Context, account string, id announce.ID, o Lease
 const mostEmpty = 50
 
 func (t *tx) lease(ctx context.Context, p *plan, b *Batch, o LeaseOptions) error {
-	if p.held {
-		return nil
+	if err := t.waits(ctx, p); err != nil || p.held {
+		return err
 	}
 	o.Most = max(1, o.Most)
 	for range mostEmpty {

@@ -22,28 +22,29 @@ type plan struct {
 	audience               audience
 	position, last, leased int64
 	planned, fence         int64
-	held                   bool  // nothing begins
-	keeps                  bool  // a letter that was seen stays as it is
-	run                    int64 // of a digest, whose pages add the letters; 0: the planner does
-	canary                 int64 // whoever comes after it waits until canaryUntil; 0: nobody
+	held                   bool          // nothing begins
+	keeps                  bool          // a letter that was seen stays as it is
+	apart                  time.Duration // of a wave: least time between two letters about its event; 0: that does not matter
+	run                    int64         // of a digest, whose pages add the letters; 0: the planner does
+	canary                 int64         // whoever comes after it waits until canaryUntil; 0: nobody
 	canaryUntil            time.Time
 	turn                   turn
 }
 
 const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to, follows, follows_rev, keeps,
 	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at,
-	held_at, canary, canary_until, run`
+	held_at, canary, canary_until, run, (SELECT a.apart FROM announcements a WHERE a.id = plans.announcement)`
 
 func scanPlan(scan func(...any) error) (p plan, err error) {
-	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil, keeps int64
+	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil, keeps, apart int64
 	var topics, languages string
 	if err = scan(&p.id, &p.announcement, &p.account, &p.rev, &wanted, &first, &next, &p.audience.kind, &p.audience.language, &p.audience.zone, &topics, &languages,
 		&p.audience.only, &p.audience.follows, &p.audience.before, &keeps, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
-		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil, &p.run); err != nil {
+		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil, &p.run, &apart); err != nil {
 		return p, err
 	}
 	p.wanted, p.started, p.done, p.first, p.next = wanted == 1, started == 1, done == 1, at(first), at(next)
-	p.held, p.keeps, p.canaryUntil = held > 0, keeps == 1, at(canaryUntil)
+	p.held, p.keeps, p.canaryUntil, p.apart = held > 0, keeps == 1, at(canaryUntil), time.Duration(apart)*time.Microsecond
 	p.turn.first, p.turn.next, p.turn.at = at(turnFirst), at(turnNext), at(turnAt)
 	p.audience.channel = announce.Channel(p.account)
 	if err = json.Unmarshal([]byte(topics), &p.audience.topics); err == nil {

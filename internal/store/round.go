@@ -96,6 +96,9 @@ func (r *round) plan(ctx context.Context, id int64) (*plan, error) {
 	if len(all) == 0 {
 		return nil, ErrNotFound
 	}
+	if err := r.t.waits(ctx, &all[0]); err != nil {
+		return nil, err
+	}
 	r.plans[id] = &all[0]
 	return &all[0], nil
 }
@@ -238,7 +241,7 @@ const beginQuick = `UPDATE letters SET calling = 'publish', call_rev = rev, bega
 // begin marks a letter as begun. The moment tells its call from every other of it.
 func (r *round) begin(ctx context.Context, a *advance, p *plan) error {
 	l := a.next
-	if l.quick(p) {
+	if l.quick(p, r.t.now) {
 		now := us(r.t.now)
 		n, err := r.t.exec(ctx, beginQuick, now, l.Plan, l.Address, l.Rev, l.Address, now, l.updated)
 		if err != nil {
@@ -256,7 +259,10 @@ func (r *round) begin(ctx context.Context, a *advance, p *plan) error {
 }
 
 // quick: it was never tried, and nothing was decided about it.
-func (l *Letter) quick(p *plan) bool {
+func (l *Letter) quick(p *plan, now time.Time) bool {
+	if p.apart > 0 && now.Sub(p.first) > slack { // planned long ago: who heard of the event since may be another
+		return false
+	}
 	return l.Calling == announce.Nothing && l.Shown == 0 && l.Attempts == 0 && l.Fault == "" && l.Wanted && p.wanted && l.Rev == p.rev && p.turn.how == "" && !l.later() && p.audience.follows == 0
 }
 
@@ -271,6 +277,7 @@ const (
 	faultBounced = "the address does not exist any more"
 	faultClosed  = "it was cancelled, or too late, before it could be sent"
 	faultPaused  = "the person paused their subscription"
+	faultLately  = "another message about the event reached the person not long ago, or may have"
 )
 
 func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
@@ -291,6 +298,15 @@ func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
 	fault, err := t.unwelcome(ctx, l, p)
 	if err != nil {
 		return err
+	}
+	if fault == "" && p.apart > 0 && l.Wanted && l.Shown == 0 && l.Calling == announce.Nothing {
+		heard, err := t.heardLately(ctx, *p, l.Address)
+		if err != nil {
+			return err
+		}
+		if heard {
+			fault = faultLately
+		}
 	}
 	if fault == "" && !p.wanted && l.Wanted && l.Shown == 0 && l.Calling == announce.Nothing {
 		fault = faultClosed

@@ -249,6 +249,16 @@ func (who audience) heard() (string, []any) {
 		append(args, us(who.since), us(who.since), us(who.due))
 }
 
+// heardLately reports whether a person got a letter of another mailing about the event of a wave less than its distance ago, or
+// may have.
+func (t *tx) heardLately(ctx context.Context, p plan, address int64) (bool, error) {
+	since := us(t.now.Add(-p.apart + slack))
+	var one int
+	return t.one(ctx, `SELECT 1 FROM announcements own CROSS JOIN announcements a CROSS JOIN plans other CROSS JOIN letters told
+		WHERE own.id = ? AND (a.id = own.of OR a.of = own.of) AND a.id <> own.id AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
+		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' AND told.began > ?) LIMIT 1`, []any{string(p.announcement), address, since, since}, &one)
+}
+
 // faultHeard is of a wave's post that comes too soon after another one about the event.
 const faultHeard = "another message about the event appeared here not long ago, or is about to"
 

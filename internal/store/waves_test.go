@@ -241,3 +241,54 @@ func TestHeldAnnouncementHoldsItsWaves(t *testing.T) {
 		}
 	})
 }
+
+// A reminder's letter that waited is not sent to whoever heard of the event meanwhile.
+func TestWaitingReminderLeavesOutWhoHeard(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s, child, w := waving(db)
+		s.Deliveries, s.Payloads = nil, s.Payloads[1:]
+		id := save(t, db, s)
+		add(t, db, 3)
+		planAll(t, db, 10)
+		for range 3 {
+			deliver(t, db, id)
+		}
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		p.clock.forward(24 * time.Hour)
+		if n := planAll(t, db, 10); n != 3 {
+			t.Fatalf("%d are reminded", n)
+		}
+		reminded := deliver(t, db, w.Child)
+		s.Waves = &Waves{All: []Wave{w}}
+		_, f, told := followed(t, db, s, Change{}, "email")
+		if !told {
+			t.Fatal("nobody is told")
+		}
+		p.clock.forward(time.Hour)
+		planAll(t, db, 10)
+		heard := deliver(t, db, f.Announcement.ID)
+		for heard.Address == reminded.Address {
+			heard = deliver(t, db, f.Announcement.ID)
+		}
+		b := lease(t, db, w.Child, 10)
+		got := map[int64]bool{}
+		for _, l := range b.Letters {
+			began, _, err := db.Advance(t.Context(), nil, l)
+			must(t, err)
+			if got[l.Address] = began == Begun; began == Begun {
+				_, _, err := db.Advance(t.Context(), arrived(l, db.Now()), nil)
+				must(t, err)
+			}
+		}
+		must(t, db.GiveBack(t.Context(), &b))
+		if len(b.Letters) != 2 || got[heard.Address] {
+			t.Errorf("begun: %v; %d just heard of a change", got, heard.Address)
+		}
+		if c := balanced(t, db, w.Child, "email"); c.By[announce.SkippedState] != 1 || c.By[announce.Published] != 2 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
