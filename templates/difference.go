@@ -38,7 +38,7 @@ type facts struct {
 	title, when, day, place  string
 	online, signUp, link     string
 	talks                    []string
-	moments                  string // when it begins and ends, whatever it is called
+	moments, clock           string // when it begins and ends, and how its author wrote it: rules of time zones change the one and not the other
 	event, onLine, cancelled bool
 }
 
@@ -84,6 +84,7 @@ func (d *differing) facts(a announce.Announcement) facts {
 	e := t.event(pen{markup: markup{links: true}, read: t.read}, a.Event)
 	f.event, f.when, f.day = true, e.When, e.Day
 	f.moments = a.Event.Start.Instant.UTC().String() + a.Event.End.Instant.UTC().String()
+	f.clock = a.Event.Start.Wall + a.Event.Start.Zone + a.Event.End.Wall + a.Event.End.Zone
 	f.online, f.signUp, f.onLine = a.Event.OnlineURL, a.Event.SignUpURL, a.Event.OnlineURL != ""
 	if v := a.Event.Venue; v != nil {
 		f.place = strings.TrimSuffix(v.Name+", "+v.Address, ", ")
@@ -103,7 +104,7 @@ func (d *differing) compare(now announce.Announcement) {
 	if last.cancelled && !d.now.cancelled {
 		d.say(w.on)
 	}
-	if d.now.event && slices.ContainsFunc(d.was, func(f facts) bool { return f.event && f.moments != d.now.moments }) {
+	if d.now.event && slices.ContainsFunc(d.was, func(f facts) bool { return f.event && f.moments != d.now.moments && f.clock != d.now.clock }) {
 		what := w.date
 		if !slices.ContainsFunc(d.was, func(f facts) bool { return f.day != d.now.day }) {
 			what = w.hours

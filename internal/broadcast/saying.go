@@ -86,7 +86,10 @@ func matters(was, now announce.Announcement) bool {
 		}
 		return announce.Venue{Name: e.Venue.Name, Address: e.Venue.Address}
 	}
-	return a.Cancelled != b.Cancelled || a.Postponed != b.Postponed || !a.Start.Instant.Equal(b.Start.Instant) || !a.End.Instant.Equal(b.End.Instant) ||
+	other := func(x, y announce.When) bool { // new rules of a time zone leave the clock on the wall as it is
+		return !x.Instant.Equal(y.Instant) && (x.Wall != y.Wall || x.Zone != y.Zone)
+	}
+	return a.Cancelled != b.Cancelled || a.Postponed != b.Postponed || other(a.Start, b.Start) || other(a.End, b.End) ||
 		place(a) != place(b) || (a.OnlineURL == "") != (b.OnlineURL == "")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,8 +111,8 @@ func (s *Service) Release(ctx context.Context, id announce.ID, actor string) err
 	return nil
 }
 
-// retime brings what is not out yet to the rules that time zones have now: the wall time that its author meant stays, or
-// the instant where they gave an offset. What changed is amended and told.
+// retime brings what is not out yet, reminders of what is out included, to the rules that time zones have now: the wall time
+// that its author meant stays, or the instant where they gave an offset. What changed is amended and told to organisers.
 func (s *Service) retime(ctx context.Context) {
 	all, err := s.Store.Unbegun(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -124,6 +125,18 @@ func (s *Service) retime(ctx context.Context) {
 		}
 		if err := s.retimeOne(ctx, u.Announcement.ID); err != nil && ctx.Err() == nil {
 			s.Log.Error("an announcement could not be brought to the new rules of its time zone: amend it", "announcement", u.Announcement.ID, "err", err)
+		}
+	}
+	reminding, err := s.Store.Reminding(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("reminders could not be looked at for the rules of time zones; it is tried again tomorrow", "err", err)
+	}
+	for _, id := range reminding {
+		if slices.ContainsFunc(all, func(u store.Unbegun) bool { return u.Announcement.ID == id }) {
+			continue
+		}
+		if err := s.retimeOne(ctx, id); err != nil && ctx.Err() == nil {
+			s.Log.Error("reminders could not be brought to the new rules of their time zone: amend their announcement", "announcement", id, "err", err)
 		}
 	}
 }

@@ -154,6 +154,18 @@ func (db *DB) Waves(ctx context.Context, id announce.ID) ([]Wave, error) {
 	return all, db.fault(err)
 }
 
+// Reminding lists announcements that have a wave that is still to be told, and that do not wait for a person.
+func (db *DB) Reminding(ctx context.Context) (ids []announce.ID, err error) {
+	err = db.read().each(ctx, `SELECT DISTINCT w.announcement FROM waves w JOIN announcements a ON a.id = w.announcement WHERE a.retracted = 0 AND a.held_at = 0
+		AND (w.state IN ('planned', 'awaited', 'failed') OR w.state = 'made' AND w.due > ?) ORDER BY w.announcement`, []any{us(db.Now())}, func(scan func(...any) error) error {
+		var id announce.ID
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, db.fault(err)
+}
+
 // WavesIn lists announcements that have a wave in a state and to be made by a moment, the longest due first. Those that wait
 // for a person because their time was missed are not there.
 func (db *DB) WavesIn(ctx context.Context, state WaveState, by time.Time, limit int) (ids []announce.ID, err error) {
