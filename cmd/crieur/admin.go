@@ -62,7 +62,7 @@ func (listTokensCmd) Run(ctx context.Context, s *session) error {
 			}
 			rows = append(rows, []string{t.ID, t.Name, strings.Join(t.Scopes, ","), moment(t.Created), used, state})
 		}
-		return table(s.out, []string{"ID", "NAME", "SCOPES", "CREATED", "LAST USED", "STATE"}, rows)
+		return s.table([]string{"ID", "NAME", "SCOPES", "CREATED", "LAST USED", "STATE"}, rows)
 	})
 }
 
@@ -117,7 +117,7 @@ func (c channelsCmd) Run(ctx context.Context, s *session) error {
 			}
 			rows = append(rows, []string{x.Name, s.painter().state(x.State), yes(x.Amend), yes(x.Retract), yes(x.Find), yes(x.Repeat), limit, fmt.Sprint(x.Images), pace, left, fault})
 		}
-		if err := table(s.out, []string{"CHANNEL", "STATE", "EDIT", "DELETE", "FIND", "REPEAT", "TEXT", "IMAGES", "PACE", "DAYS LEFT", "FAULT"}, rows); err != nil {
+		if err := s.table([]string{"CHANNEL", "STATE", "EDIT", "DELETE", "FIND", "REPEAT", "TEXT", "IMAGES", "PACE", "DAYS LEFT", "FAULT"}, rows); err != nil {
 			return err
 		}
 		for _, x := range all {

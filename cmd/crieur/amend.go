@@ -114,7 +114,7 @@ func (s *session) planned(p web.Amended) error {
 		}
 		rows = append(rows, []string{x.Channel, string(x.Language), string(x.Step), people, deadline, cost, x.Why})
 	}
-	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STEP", "PEOPLE", "EDIT BEFORE", "COST", "WHY"}, rows); err != nil {
+	if err := s.table([]string{"CHANNEL", "LANGUAGE", "STEP", "PEOPLE", "EDIT BEFORE", "COST", "WHY"}, rows); err != nil {
 		return err
 	}
 	paint := s.painter()

@@ -247,9 +247,9 @@ func (c statusCmd) Run(ctx context.Context, s *session) error {
 		}
 		var rows [][]string
 		for _, a := range all {
-			rows = append(rows, []string{string(a.ID), moment(a.CreatedAt), s.painter().state(string(a.State)), string(a.Kind), short(a.Title, 50)})
+			rows = append(rows, []string{string(a.ID), moment(a.CreatedAt), s.painter().state(string(a.State)), string(a.Kind), a.Title})
 		}
-		return table(s.out, []string{"ID", "ACCEPTED", "STATE", "KIND", "TITLE"}, rows)
+		return s.table([]string{"ID", "ACCEPTED", "STATE", "KIND", "TITLE"}, rows)
 	})
 }
 
@@ -285,7 +285,7 @@ func (s *session) status(st broadcast.Status) error {
 		}
 		rows = append(rows, []string{x.Channel, "", p.state(state), "", peopleCounts(x)})
 	}
-	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STATE", "WHEN", "WHERE"}, rows); err != nil {
+	if err := s.table([]string{"CHANNEL", "LANGUAGE", "STATE", "WHEN", "WHERE"}, rows); err != nil {
 		return err
 	}
 	if c := st.Counts; c != nil {

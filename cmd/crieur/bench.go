@@ -67,7 +67,7 @@ func (c benchAllCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	fmt.Fprintln(s.err)
-	return table(s.out, []string{"MEASURED", "VALUE", "AIM"}, rows)
+	return s.table([]string{"MEASURED", "VALUE", "AIM"}, rows)
 }
 
 // everywhere measures the time from the 202 to the last of the simulated platforms.

@@ -94,7 +94,7 @@ func (c benchDigestCmd) Run(ctx context.Context, s *session) (err error) {
 	if len(runs) != 1 || runs[0].People != c.People || runs[0].Letters != letters {
 		return fmt.Errorf("%+v is not a run for %d people with %d letters", runs, c.People, letters)
 	}
-	return table(s.out, []string{"MEASURED", "VALUE"}, [][]string{
+	return s.table([]string{"MEASURED", "VALUE"}, [][]string{
 		{"people", fmt.Sprint(c.People)}, {"letters", fmt.Sprint(letters)}, {"editions", fmt.Sprint(editions(c.People))},
 		{"people per second", fmt.Sprintf("%.0f", float64(c.People)/took.Seconds())},
 		{"took", took.Round(time.Millisecond).String()},

@@ -88,7 +88,7 @@ func (c benchEmailCmd) Run(ctx context.Context, s *session) (err error) {
 		{"from 202 to the last mail", fmt.Sprintf("%.0f ms", ms(m.took)), ""},
 		{"letters counted wrong", strconv.Itoa(m.wrong), "0"},
 	}
-	return table(s.out, []string{"MEASURED", "VALUE", "AIM"}, rows)
+	return s.table([]string{"MEASURED", "VALUE", "AIM"}, rows)
 }
 
 // measured is a mailing, seen from outside.

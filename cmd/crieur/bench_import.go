@@ -90,7 +90,7 @@ func (c benchImportCmd) Run(ctx context.Context, s *session) (err error) {
 			fmt.Sprintf("%.1f", float64(used.Microseconds())/float64(c.Lines)), fmt.Sprintf("%.0f MB", float64(peak.Load())/1e6),
 		})
 	}
-	return table(s.out, []string{"IMPORT", "LINES/S", "TOOK", "CPU µs/LINE", "MEMORY"}, rows)
+	return s.table([]string{"IMPORT", "LINES/S", "TOOK", "CPU µs/LINE", "MEMORY"}, rows)
 }
 
 func importFile(ctx context.Context, service *people.Service, file string, tell func(people.Imported)) (err error) {

@@ -45,7 +45,7 @@ func (c listDigestsCmd) Run(ctx context.Context, s *session) error {
 			}
 			rows = append(rows, []string{d.Name, d.Schedule, orDash(d.TimeZone), next, fmt.Sprint(d.People), orDash(strings.Join(d.Channels, ",")), orDash(strings.Join(d.Topics, ","))})
 		}
-		return table(s.out, []string{"DIGEST", "SCHEDULE", "ZONE", "NEXT", "PEOPLE", "CHANNELS", "TOPICS"}, rows)
+		return s.table([]string{"DIGEST", "SCHEDULE", "ZONE", "NEXT", "PEOPLE", "CHANNELS", "TOPICS"}, rows)
 	})
 }
 
@@ -208,7 +208,7 @@ func (c digestRunsCmd) Run(ctx context.Context, s *session) error {
 			sent := x.Counts[announce.Published]
 			rows = append(rows, []string{x.Period, string(x.State), late, fmt.Sprint(x.People), fmt.Sprint(x.Letters), fmt.Sprint(sent), summary, x.How})
 		}
-		return table(s.out, []string{"PERIOD", "STATE", "LATE", "PEOPLE", "LETTERS", "SENT", "SUMMARY", "STARTED BY"}, rows)
+		return s.table([]string{"PERIOD", "STATE", "LATE", "PEOPLE", "LETTERS", "SENT", "SUMMARY", "STARTED BY"}, rows)
 	})
 }
 

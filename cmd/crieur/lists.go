@@ -102,7 +102,7 @@ func (c importCmd) summary(s *session, n web.ImportNews, r *refusals) error {
 			rows = append(rows, []string{x.what, strconv.Itoa(x.n)})
 		}
 	}
-	if err := table(s.out, []string{"PEOPLE (" + n.Form + ")", "NUMBER"}, rows); err != nil {
+	if err := s.table([]string{"PEOPLE (" + n.Form + ")", "NUMBER"}, rows); err != nil {
 		return err
 	}
 	if len(n.Tags) > 0 {

@@ -94,7 +94,7 @@ func (s *session) statement(st proof.Statement) error {
 	if a.Retracted {
 		word = "was taken back"
 	}
-	fmt.Fprintf(s.out, "%s, revision %d, %s; as of %s, by %s %s\n", printable(string(a.ID)), a.Rev, word, moment(st.MadeAt), printable(st.Community), printable(st.Server))
+	fmt.Fprintf(s.out, "%s, revision %d, %s\nas of %s, by %s %s\n", printable(string(a.ID)), a.Rev, word, moment(st.MadeAt), printable(st.Community), printable(st.Server))
 	var rows [][]string
 	for _, x := range st.Places {
 		when := ""
@@ -106,7 +106,7 @@ func (s *session) statement(st proof.Statement) error {
 	for _, x := range st.People {
 		rows = append(rows, []string{printable(x.Account), "", "", "", "", "", peopleTold(x)})
 	}
-	if err := table(s.out, []string{"CHANNEL", "LANGUAGE", "STATE", "REVISION", "WHEN", "CALLS", "WHERE"}, rows); err != nil {
+	if err := s.table([]string{"CHANNEL", "LANGUAGE", "STATE", "REVISION", "WHEN", "CALLS", "WHERE"}, rows); err != nil {
 		return err
 	}
 	for _, d := range st.Decisions {

@@ -29,10 +29,10 @@ func (c stopCmd) Run(ctx context.Context, s *session) error {
 			if l.People > 0 {
 				where = fmt.Sprintf("%d people", l.People)
 			}
-			rows = append(rows, []string{string(l.Announcement), l.Channel, string(l.State), short(l.Title, 40), where})
+			rows = append(rows, []string{string(l.Announcement), l.Channel, string(l.State), l.Title, where})
 		}
 		fmt.Fprintln(s.out, "This left already:")
-		return table(s.out, []string{"ID", "CHANNEL", "STATE", "TITLE", "WHERE"}, rows)
+		return s.table([]string{"ID", "CHANNEL", "STATE", "TITLE", "WHERE"}, rows)
 	})
 }
 

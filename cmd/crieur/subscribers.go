@@ -349,7 +349,7 @@ func (c listTopicsCmd) Run(ctx context.Context, s *session) error {
 			}
 			rows = append(rows, []string{t.Name, t.Facet, private, t.Labels["fr"], t.Labels["en"]})
 		}
-		return table(s.out, []string{"TOPIC", "FACET", "PRIVATE", "FR", "EN"}, rows)
+		return s.table([]string{"TOPIC", "FACET", "PRIVATE", "FR", "EN"}, rows)
 	})
 }
 

@@ -44,7 +44,7 @@ func (c tasksCmd) Run(ctx context.Context, s *session) error {
 		for _, t := range all {
 			rows = append(rows, []string{t.Delivery.ID, t.Delivery.Channel, string(t.Verb), t.Title, t.Delivery.Fault})
 		}
-		return table(s.out, []string{"TASK", "CHANNEL", "TO DO", "ANNOUNCEMENT", "WHY"}, rows)
+		return s.table([]string{"TASK", "CHANNEL", "TO DO", "ANNOUNCEMENT", "WHY"}, rows)
 	})
 }
 

@@ -3,12 +3,8 @@ package main
 import (
 	"io"
 	"os"
-	"regexp"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/rivo/uniseg"
 	"golang.org/x/term"
 
 	"github.com/crieur/crieur/internal/announce"
@@ -43,42 +39,6 @@ func (p painter) state(s string) string {
 		return p.paint("33", s)
 	}
 	return s
-}
-
-// table prints rows under a head, in columns as wide as a terminal shows their text.
-func table(w io.Writer, head []string, rows [][]string) error {
-	all := append([][]string{head}, rows...)
-	widths := make([]int, len(head))
-	for _, r := range all {
-		for i, cell := range r {
-			widths[i] = max(widths[i], width(cell))
-		}
-	}
-	var b strings.Builder
-	for _, r := range all {
-		for i, cell := range r {
-			b.WriteString(cell)
-			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-width(cell)+2))
-			}
-		}
-		b.WriteByte('\n')
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
-
-func width(s string) int { return uniseg.StringWidth(colour.ReplaceAllString(s, "")) }
-
-// short cuts a text for a table's column.
-func short(s string, most int) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-1]) + "…"
 }
 
 func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
