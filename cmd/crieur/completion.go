@@ -58,17 +58,35 @@ func bashCompletion(app *kong.Application) string {
 	return b.String()
 }
 
+// fishCompletion offers a command's commands until one of them is there, then that one's flags.
 func fishCompletion(app *kong.Application) string {
 	var b strings.Builder
-	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `\'`) + "'" }
+	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'" }
+	flags := func(when string, n *kong.Node) {
+		for _, f := range n.Flags {
+			value := ""
+			if !f.IsBool() {
+				value = " -r"
+			}
+			fmt.Fprintf(&b, "complete -c crieur -n %s -l %s%s -d %s\n", quote(when), f.Name, value, quote(f.Help))
+		}
+	}
 	for _, c := range app.Children {
-		fmt.Fprintf(&b, "complete -c crieur -n __fish_use_subcommand -a %s -d %s\n", c.Name, quote(c.Help))
+		fmt.Fprintf(&b, "complete -c crieur -f -n __fish_use_subcommand -a %s -d %s\n", c.Name, quote(c.Help))
+		within := "__fish_seen_subcommand_from " + c.Name
+		var subs []string
 		for _, sub := range c.Children {
-			fmt.Fprintf(&b, "complete -c crieur -f -n '__fish_seen_subcommand_from %s' -a %s -d %s\n", c.Name, sub.Name, quote(sub.Help))
+			subs = append(subs, sub.Name)
 		}
-		for _, f := range c.Flags {
-			fmt.Fprintf(&b, "complete -c crieur -n '__fish_seen_subcommand_from %s' -l %s -d %s\n", c.Name, f.Name, quote(f.Help))
+		before := within
+		if len(subs) > 0 {
+			before += "; and not __fish_seen_subcommand_from " + strings.Join(subs, " ")
 		}
+		for _, sub := range c.Children {
+			fmt.Fprintf(&b, "complete -c crieur -f -n %s -a %s -d %s\n", quote(before), sub.Name, quote(sub.Help))
+			flags(within+"; and __fish_seen_subcommand_from "+sub.Name, sub)
+		}
+		flags(before, c)
 	}
 	return b.String()
 }
