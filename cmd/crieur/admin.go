@@ -22,6 +22,10 @@ type tokenCmd struct {
 	Revoke revokeTokenCmd `cmd:"" help:"Make a token worthless for ever."`
 }
 
+func (tokenCmd) Help() string {
+	return "Example:\n  crieur token create --name web --scope announce"
+}
+
 type createTokenCmd struct {
 	Name  string   `required:"" help:"What will use it: web, cron."`
 	Scope []string `required:"" enum:"read,announce,subscribers,admin" help:"read; announce, which includes it; subscribers, which sees and changes who is told and nothing else; or admin, which includes all."`
@@ -44,6 +48,10 @@ func (c createTokenCmd) Run(ctx context.Context, s *session) error {
 }
 
 type listTokensCmd struct{}
+
+func (listTokensCmd) Help() string {
+	return "Example:\n  crieur token list"
+}
 
 func (listTokensCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
@@ -70,6 +78,10 @@ type revokeTokenCmd struct {
 	ID string `arg:"" help:"The token's ID, as listed."`
 }
 
+func (revokeTokenCmd) Help() string {
+	return "Example:\n  crieur token revoke 01kx..."
+}
+
 func (c revokeTokenCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		if err := r.RevokeToken(ctx, c.ID); err != nil {
@@ -82,6 +94,10 @@ func (c revokeTokenCmd) Run(ctx context.Context, s *session) error {
 
 type channelsCmd struct {
 	JSON bool `help:"Print JSON."`
+}
+
+func (channelsCmd) Help() string {
+	return "Example:\n  crieur channels"
 }
 
 func (c channelsCmd) Run(ctx context.Context, s *session) error {
@@ -132,7 +148,8 @@ func (c channelsCmd) Run(ctx context.Context, s *session) error {
 type doctorCmd struct{}
 
 func (doctorCmd) Help() string {
-	return "Exit code: 0 all is well, 1 something deserves attention, 2 publishing would fail."
+	return "Exit code: 0 all is well, 1 something deserves attention, 2 publishing would fail.\n\n" +
+		"Example:\n  crieur doctor"
 }
 
 func (doctorCmd) Run(ctx context.Context, s *session) error {

@@ -222,6 +222,10 @@ type statusCmd struct {
 	JSON  bool        `help:"Print JSON."`
 }
 
+func (statusCmd) Help() string {
+	return "Examples:\n  crieur status\n  crieur status 01kx..."
+}
+
 func (c statusCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		if c.ID != "" {
@@ -331,6 +335,11 @@ func (s *session) status(st broadcast.Status) error {
 type retractCmd struct {
 	ID  announce.ID `arg:"" help:"Announcement to take back."`
 	Rev int         `help:"Revision that you have seen. Default: the current one."`
+}
+
+func (retractCmd) Help() string {
+	return "Posts are deleted where the channel can; mails that left cannot be called back. To call an event off and say so: crieur cancel.\n\n" +
+		"Example:\n  crieur retract 01kx..."
 }
 
 func (c retractCmd) Run(ctx context.Context, s *session) error {

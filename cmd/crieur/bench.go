@@ -31,6 +31,10 @@ type benchCmd struct {
 	Sink   sinkCmd        `cmd:"" hidden:""`
 }
 
+func (benchCmd) Help() string {
+	return "Example:\n  crieur bench email --people 10000"
+}
+
 type benchAllCmd struct {
 	Accept     int `default:"2000" help:"Announcements to accept, to measure acceptance."`
 	Everywhere int `default:"30" help:"Announcements to carry to every simulated platform, one after another."`
@@ -39,7 +43,8 @@ type benchAllCmd struct {
 
 func (benchAllCmd) Help() string {
 	return "Measures this machine with the embedded defaults: durable acceptance, the way to every simulated platform, memory at rest, and starting. " +
-		"Nothing leaves the machine."
+		"Nothing leaves the machine.\n\n" +
+		"Example:\n  crieur bench all"
 }
 
 // Validate is called by the parser.

@@ -31,7 +31,8 @@ type benchDigestCmd struct {
 
 func (benchDigestCmd) Help() string {
 	return "Plans a weekly digest for made-up people who chose different topics, read two languages and joined on five different days: a letter for each, " +
-		"with what is new to them. Nothing is sent, and nothing leaves the machine."
+		"with what is new to them. Nothing is sent, and nothing leaves the machine.\n\n" +
+		"Example:\n  crieur bench digest --people 10000"
 }
 
 // Validate is called by the parser.

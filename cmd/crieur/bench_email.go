@@ -33,7 +33,8 @@ type benchEmailCmd struct {
 func (benchEmailCmd) Help() string {
 	return "Writes to made-up people over SMTP, to a counting mail server that it starts as a second process, with a full record and the embedded defaults. " +
 		"The floor is a writer of the same mails, ready-made, over as many connections to the same server, that sends the envelope in one group and keeps no record; " +
-		"the floor in one piece sends envelope and mail with BDAT, as the mailing does; the bare floor sends the next envelope right behind each mail. Nothing leaves the machine."
+		"the floor in one piece sends envelope and mail with BDAT, as the mailing does; the bare floor sends the next envelope right behind each mail. Nothing leaves the machine.\n\n" +
+		"Example:\n  crieur bench email --people 10000"
 }
 
 func (c benchEmailCmd) Run(ctx context.Context, s *session) (err error) {

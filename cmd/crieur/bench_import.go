@@ -28,7 +28,8 @@ type benchImportCmd struct {
 }
 
 func (benchImportCmd) Help() string {
-	return "Imports a list of made-up people, as Mailchimp exports it, in no order, then the same list again. Nothing leaves the machine."
+	return "Imports a list of made-up people, as Mailchimp exports it, in no order, then the same list again. Nothing leaves the machine.\n\n" +
+		"Example:\n  crieur bench import --lines 100000"
 }
 
 // Validate is called by the parser.

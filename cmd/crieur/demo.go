@@ -33,7 +33,8 @@ type demoCmd struct {
 
 func (demoCmd) Help() string {
 	return "Starts the server on a free loopback port with every channel pointed at a simulated platform, announces a sample, " +
-		"and shows on one page (the wall) what readers of each platform would see. Nothing leaves this machine; nothing is kept."
+		"and shows on one page (the wall) what readers of each platform would see. Nothing leaves this machine; nothing is kept.\n\n" +
+		"Examples:\n  crieur demo\n  crieur demo --once --file meetup.md"
 }
 
 func (c demoCmd) Run(ctx context.Context, s *session) (err error) {

@@ -19,8 +19,16 @@ type digestCmd struct {
 	Preview previewDigestCmd `cmd:"" help:"Show what somebody would be told now."`
 }
 
+func (digestCmd) Help() string {
+	return "Examples:\n  crieur digest list\n  crieur digest set weekly --schedule '0 18 * * 5'"
+}
+
 type listDigestsCmd struct {
 	JSON bool `help:"Print JSON."`
+}
+
+func (listDigestsCmd) Help() string {
+	return "Example:\n  crieur digest list"
 }
 
 func (c listDigestsCmd) Run(ctx context.Context, s *session) error {
@@ -149,6 +157,10 @@ type removeDigestCmd struct {
 	PeopleTo string `help:"The digest that whoever chose it gets instead."`
 }
 
+func (removeDigestCmd) Help() string {
+	return "Example:\n  crieur digest remove rust --people-to weekly"
+}
+
 func (c removeDigestCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		if err := r.RemoveDigest(ctx, c.Name, c.PeopleTo); err != nil {
@@ -190,6 +202,10 @@ type digestRunsCmd struct {
 	JSON  bool   `help:"Print JSON."`
 }
 
+func (digestRunsCmd) Help() string {
+	return "Example:\n  crieur digest runs weekly --limit 5"
+}
+
 func (c digestRunsCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		all, err := r.DigestRuns(ctx, c.Name, c.Limit)
@@ -216,6 +232,10 @@ type previewDigestCmd struct {
 	Name string `arg:"" help:"The digest."`
 	For  string `required:"" help:"Whose: a mail address, or a subscriber's number."`
 	JSON bool   `help:"Print JSON."`
+}
+
+func (previewDigestCmd) Help() string {
+	return "Nothing is sent.\n\nExample:\n  crieur digest preview weekly --for ada@example.org"
 }
 
 func (c previewDigestCmd) Run(ctx context.Context, s *session) error {

@@ -12,7 +12,8 @@ type envCmd struct{}
 
 func (envCmd) Help() string {
 	return "Every variable of the program and of every channel, as a file to start from. A second account of a channel, " +
-		"slack@partners, reads CRIEUR_SLACK_PARTNERS_... For each NAME, NAME_FILE may give a file to read it from."
+		"slack@partners, reads CRIEUR_SLACK_PARTNERS_... For each NAME, NAME_FILE may give a file to read it from.\n\n" +
+		"Example:\n  crieur env > crieur.env"
 }
 
 func (envCmd) Run(s *session) error { return writeEnv(s.out) }

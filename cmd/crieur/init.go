@@ -21,7 +21,8 @@ type initCmd struct {
 }
 
 func (initCmd) Help() string {
-	return "Asks for the community, its address, zone, languages, sender and channels; an empty answer takes the value in brackets."
+	return "Asks for the community, its address, zone, languages, sender and channels; an empty answer takes the value in brackets.\n\n" +
+		"Example:\n  crieur init"
 }
 
 func (c initCmd) Run(_ context.Context, s *session) error {

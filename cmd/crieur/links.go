@@ -9,6 +9,10 @@ type linksCmd struct {
 	Rotate rotateLinksCmd `cmd:"" help:"Sign the links that people get with a new key."`
 }
 
+func (linksCmd) Help() string {
+	return "Example:\n  crieur links rotate"
+}
+
 type rotateLinksCmd struct {
 	Leaked bool `help:"Somebody else may have the key until now: its links become worthless, but for those that unsubscribe."`
 }

@@ -104,7 +104,12 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 		return left
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "crieur: %v\nSee: crieur --help\n", err)
+		help := "crieur"
+		var fault *kong.ParseError
+		if errors.As(err, &fault) && fault.Context.Selected() != nil {
+			help = fault.Context.Selected().FullPath()
+		}
+		fmt.Fprintf(std.err, "crieur: %v\nSee: %s --help\n", err, help)
 		return exitInput
 	}
 	err = command.Run(ctx, &session{std, vars, parser.Model})
@@ -168,6 +173,10 @@ func version() string {
 }
 
 type versionCmd struct{}
+
+func (versionCmd) Help() string {
+	return "Example:\n  crieur version"
+}
 
 func (versionCmd) Run(s *session) error {
 	_, err := fmt.Fprintln(s.out, "crieur", version())

@@ -37,7 +37,7 @@ type rehearseCmd struct {
 }
 
 func (rehearseCmd) Help() string {
-	return "Nothing is published. Looked at: credentials and quota, budgets, pictures, texts, links and lists of people.\n" +
+	return "Looked at: credentials and quota, budgets, pictures, texts, links and lists of people.\n" +
 		"The same happens by itself before each scheduled announcement (CRIEUR_REHEARSAL).\n" +
 		"Exit code: 0 all is well, 1 something deserves attention, 2 publishing would fail.\n\nExample:\n  crieur rehearse 01kx..."
 }

@@ -12,6 +12,11 @@ type stopCmd struct {
 	Why string `help:"Why, for those who wonder later."`
 }
 
+func (stopCmd) Help() string {
+	return "Calls under way end; nothing else begins, on any server, until you say so.\n\n" +
+		"Example:\n  crieur stop --why \"the date is wrong\""
+}
+
 func (c stopCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		left, err := r.Stop(ctx, c.Why)
@@ -39,6 +44,10 @@ func (c stopCmd) Run(ctx context.Context, s *session) error {
 type resumeCmd struct {
 	Channel      string      `arg:"" optional:"" help:"The channel whose fault was mended, or whose paused domains are to be tried at once; none: end the stop."`
 	Announcement announce.ID `help:"Let a mailing that was held go on, instead." placeholder:"ID"`
+}
+
+func (resumeCmd) Help() string {
+	return "Examples:\n  crieur resume\n  crieur resume slack\n  crieur resume --announcement 01kx..."
 }
 
 func (c resumeCmd) Run(ctx context.Context, s *session) error {

@@ -32,6 +32,10 @@ type subscribersCmd struct {
 	Proof      proofSubscriberCmd   `cmd:"" help:"Prove what a person agreed to: every act, with the words that were shown."`
 }
 
+func (subscribersCmd) Help() string {
+	return "Examples:\n  crieur subscribers list\n  crieur subscribers import people.csv --dry-run"
+}
+
 type addSubscribersCmd struct {
 	Address  []string          `arg:"" help:"Addresses; - reads them from standard input, one a line."`
 	Channel  string            `default:"email" help:"Personal channel of the addresses."`
@@ -130,6 +134,10 @@ type listSubscribersCmd struct {
 	Topic    string         `help:"Only who chose this topic."`
 }
 
+func (listSubscribersCmd) Help() string {
+	return "Examples:\n  crieur subscribers list --topic meetup\n  crieur subscribers list --standing bounced"
+}
+
 func (c listSubscribersCmd) Run(ctx context.Context, s *session) error {
 	return s.list(ctx, []web.SubscriberFilter{{Channel: c.Channel, Standing: c.Standing, Topic: c.Topic}}, c.JSON)
 }
@@ -177,6 +185,10 @@ type searchSubscribersCmd struct {
 	JSON   bool   `help:"Print JSON, one person a line."`
 }
 
+func (searchSubscribersCmd) Help() string {
+	return "Example:\n  crieur subscribers search ada@"
+}
+
 func (c searchSubscribersCmd) Run(ctx context.Context, s *session) error {
 	var filters []web.SubscriberFilter
 	for _, standing := range store.Standings() {
@@ -190,6 +202,10 @@ func (c searchSubscribersCmd) Run(ctx context.Context, s *session) error {
 type showSubscriberCmd struct {
 	Subscriber string `arg:"" help:"Number, or mail address."`
 	Export     bool   `help:"Print everything that is known of the person, to be given to them."`
+}
+
+func (showSubscriberCmd) Help() string {
+	return "Examples:\n  crieur subscribers show ada@example.org\n  crieur subscribers show ada@example.org --export > ada.json"
 }
 
 func (c showSubscriberCmd) Run(ctx context.Context, s *session) error {
@@ -222,6 +238,11 @@ type changeSubscriberCmd struct {
 	Pause      time.Time          `format:"2006-01-02" placeholder:"YYYY-MM-DD" help:"Nothing is sent before this day (UTC); a past one ends a pause."`
 }
 
+func (changeSubscriberCmd) Help() string {
+	return "What is not given stays as it is.\n\n" +
+		"Examples:\n  crieur subscribers change ada@example.org --frequency weekly --quiet 22:00-07:00\n  crieur subscribers change ada@example.org --pause 2027-08-31"
+}
+
 func (c changeSubscriberCmd) Run(ctx context.Context, s *session) error {
 	change := web.SubscriberChange{
 		Name: c.Name, Language: c.Language, Zone: c.Zone, Frequency: c.Frequency, Quiet: c.Quiet, Everything: c.Everything,
@@ -246,6 +267,10 @@ type removeSubscriberCmd struct {
 	Address string `arg:"" help:"Mail address, or number."`
 }
 
+func (removeSubscriberCmd) Help() string {
+	return "They may join again by themselves.\n\nExample:\n  crieur subscribers remove ada@example.org"
+}
+
 func (c removeSubscriberCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		if err := r.RemoveSubscriber(ctx, c.Address); err != nil {
@@ -261,7 +286,8 @@ type eraseSubscriberCmd struct {
 }
 
 func (eraseSubscriberCmd) Help() string {
-	return "What the person chose and agreed to is deleted, on all their addresses. A keyed hash of each stays, so that they are not written to again even if an old list is imported. Backups are yours to deal with: see docs/privacy.md."
+	return "What the person chose and agreed to is deleted, on all their addresses. A keyed hash of each stays, so that they are not written to again even if an old list is imported. Backups are yours to deal with: see docs/privacy.md.\n\n" +
+		"Example:\n  crieur subscribers erase ada@example.org"
 }
 
 func (c eraseSubscriberCmd) Run(ctx context.Context, s *session) error {
@@ -277,6 +303,10 @@ func (c eraseSubscriberCmd) Run(ctx context.Context, s *session) error {
 type proofSubscriberCmd struct {
 	Subscriber string `arg:"" help:"Number, or mail address."`
 	JSON       bool   `help:"Print JSON."`
+}
+
+func (proofSubscriberCmd) Help() string {
+	return "Example:\n  crieur subscribers proof ada@example.org"
 }
 
 func (c proofSubscriberCmd) Run(ctx context.Context, s *session) error {
@@ -310,12 +340,20 @@ type topicsCmd struct {
 	Remove removeTopicCmd `cmd:"" help:"Take a topic out of every choice."`
 }
 
+func (topicsCmd) Help() string {
+	return "Example:\n  crieur topics add rust --label fr=Rust --label en=Rust"
+}
+
 type addTopicCmd struct {
 	Name    string                       `arg:"" help:"As announcements name it."`
 	Facet   string                       `help:"Heading under which it is offered: kind, place, theme."`
 	Private bool                         `help:"Not offered: of the people subscribed, only whoever was added hears of it. Public channels and the feed are told like of any other, unless the announcement names its channels."`
 	Label   map[announce.Language]string `help:"What people read, by language: --label fr=Rencontres --label en=Meetups."`
 	Place   int                          `help:"Order on pages."`
+}
+
+func (addTopicCmd) Help() string {
+	return "Example:\n  crieur topics add meetup --facet kind --label fr=Rencontres --label en=Meetups"
 }
 
 func (c addTopicCmd) Run(ctx context.Context, s *session) error {
@@ -330,6 +368,10 @@ func (c addTopicCmd) Run(ctx context.Context, s *session) error {
 
 type listTopicsCmd struct {
 	JSON bool `help:"Print JSON."`
+}
+
+func (listTopicsCmd) Help() string {
+	return "Example:\n  crieur topics list"
 }
 
 func (c listTopicsCmd) Run(ctx context.Context, s *session) error {
@@ -355,6 +397,10 @@ func (c listTopicsCmd) Run(ctx context.Context, s *session) error {
 
 type removeTopicCmd struct {
 	Name string `arg:"" help:"The topic's name, as listed."`
+}
+
+func (removeTopicCmd) Help() string {
+	return "Example:\n  crieur topics remove rust"
 }
 
 func (c removeTopicCmd) Run(ctx context.Context, s *session) error {

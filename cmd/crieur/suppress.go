@@ -14,6 +14,10 @@ type suppressedCmd struct {
 	JSON    bool   `help:"Print JSON."`
 }
 
+func (suppressedCmd) Help() string {
+	return "Example:\n  crieur subscribers suppressed ada@example.org"
+}
+
 func (c suppressedCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		found, err := r.Suppression(ctx, c.Channel, c.Address)
@@ -41,7 +45,8 @@ type suppressCmd struct {
 }
 
 func (suppressCmd) Help() string {
-	return "Only a keyed hash of the address is kept. It is unsubscribed, and stays so if it is added, imported or asks to join."
+	return "Only a keyed hash of the address is kept. It is unsubscribed, and stays so if it is added, imported or asks to join.\n\n" +
+		"Example:\n  crieur subscribers suppress ada@example.org"
 }
 
 func (c suppressCmd) Run(ctx context.Context, s *session) error {

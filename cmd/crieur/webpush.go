@@ -10,10 +10,14 @@ type webpushCmd struct {
 	Keys webpushKeysCmd `cmd:"" help:"Make the key that browsers subscribe with, and print it once."`
 }
 
+func (webpushCmd) Help() string {
+	return "Example:\n  crieur webpush keys"
+}
+
 type webpushKeysCmd struct{}
 
 func (webpushKeysCmd) Help() string {
-	return "Make it once and keep it: a subscription holds for the key that it was made with.\n\n  crieur webpush keys >> /etc/crieur/crieur.env"
+	return "Make it once and keep it: a subscription holds for the key that it was made with.\n\nExample:\n  crieur webpush keys >> /etc/crieur/crieur.env"
 }
 
 func (webpushKeysCmd) Run(s *session) error {
