@@ -238,12 +238,12 @@ func (d *demoServer) show(ctx context.Context, s *session, draft announce.Draft)
 		if r.Receipt != nil {
 			id, where = r.Receipt.ID, r.Receipt.URL
 		}
-		rows = append(rows, []string{r.Channel, s.painter().state(string(r.State)), fmt.Sprintf("%.0f", took[r.Channel]), id, where})
+		rows = append(rows, []string{r.Channel, s.painter().state(string(r.State)), fmt.Sprintf("%.0f", took[r.Channel]), where, id})
 	}
 	for _, x := range st.People {
-		rows = append(rows, []string{x.Channel, s.painter().state(peopleState(x)), fmt.Sprintf("%.0f", took[x.Channel]), "", peopleCounts(x)})
+		rows = append(rows, []string{x.Channel, s.painter().state(peopleState(x)), fmt.Sprintf("%.0f", took[x.Channel]), peopleCounts(x), ""})
 	}
-	if err := s.table([]string{"CHANNEL", "STATE", "MS", "RECEIPT", "WHERE"}, rows); err != nil {
+	if err := s.table([]string{"CHANNEL", "STATE", "MS", "WHERE", "RECEIPT"}, rows); err != nil {
 		return err
 	}
 	if st.State != broadcast.Published {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -50,6 +51,9 @@ func (s *session) readDraft(path string) (announce.Draft, error) {
 	d, err := parseDraft(b, strings.ToLower(filepath.Ext(path)), announce.Language(strings.TrimSpace(fallback)))
 	if err != nil {
 		return announce.Draft{}, badInput("%s: %w", path, err)
+	}
+	if d.Texts == nil {
+		d.Texts = map[announce.Language]announce.Text{} // none, which is not null
 	}
 	return d, nil
 }
@@ -143,7 +147,7 @@ func strict(b []byte, into any) error {
 			return errors.New("it must hold fields, such as kind and texts; see: crieur announce --help")
 		}
 		if errors.As(err, &t) {
-			return fmt.Errorf("%s must be a %s, not a %s", t.Field, t.Type, t.Value)
+			return misfit(t)
 		}
 		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
@@ -151,4 +155,68 @@ func strict(b []byte, into any) error {
 		return errors.New("there is more after the announcement")
 	}
 	return nil
+}
+
+// misfit says what a field should hold, in the words of whoever wrote the file, with an example.
+func misfit(t *json.UnmarshalTypeError) error {
+	field := strings.TrimPrefix(t.Field, "Draft.")
+	name := field[strings.LastIndex(field, ".")+1:]
+	want, example := "text", name+": some words"
+	switch kind := t.Type.Kind(); kind {
+	case reflect.Slice:
+		want, example = "a list", name+": [one, another]"
+	case reflect.Map, reflect.Struct:
+		want, example = "fields", name+": {name: value}"
+	case reflect.Bool:
+		want, example = "true or false", name+": true"
+	case reflect.Int:
+		want, example = "a whole number", name+": 60"
+	}
+	got, _, _ := strings.Cut(t.Value, " ") // "number 7"
+	if own := exampleOf(name); own != "" {
+		example = own
+	}
+	switch {
+	case want == "text" && got == "number":
+		example = name + `: "2027", within quotes`
+	case want == "text" && got == "bool":
+		example = name + `: "true", within quotes`
+	}
+	said := map[string]string{"string": "text", "array": "a list", "object": "fields", "number": "a number", "bool": "true or false"}
+	return fmt.Errorf("%s must be %s, not %s: such as %s", field, want, said[got], example)
+}
+
+// exampleOf is how a field of an announcement is written; empty: nothing is special about it.
+func exampleOf(name string) string {
+	switch name {
+	case "kind":
+		return "kind: event"
+	case "texts":
+		return "texts: {fr: {title: Soirée de novembre}, en: {title: November meetup}}"
+	case "event":
+		return "event: {starts_at: 2027-11-16T18:30, venue: {name: Café du Clocher}}"
+	case "venue":
+		return "venue: {name: Café du Clocher, address: \"1, rue du Clocher\"}"
+	case "starts_at", "ends_at", "publish_at", "expires_at":
+		return name + ": 2027-11-16T18:30"
+	case "reminders":
+		return "reminders: [{at: -7d}, {at: -2h}]"
+	case "at":
+		return "at: -7d"
+	case "images":
+		return "images: [{url: https://example.org/affiche.png, alt: {fr: Une affiche}}]"
+	case "alt", "why":
+		return name + ": {fr: Une affiche, en: A poster}"
+	case "talks":
+		return "talks: [{title: Cartes ouvertes, speakers: [{name: A. B.}]}]"
+	case "speakers", "partners":
+		return name + ": [{name: Les cartes ouvertes}]"
+	case "channels":
+		return "channels: [slack, email]"
+	case "audience_languages":
+		return "audience_languages: [fr]"
+	case "overrides":
+		return "overrides: {twitter: {title: Soirée de novembre}}"
+	}
+	return ""
 }

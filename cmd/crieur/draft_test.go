@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"testing"
 )
@@ -66,7 +67,15 @@ func TestParseDraftSaysWhatIsWrong(t *testing.T) {
 		"":                                             "",
 		"texts: {fr: {title: [a]}}":                    "title",
 		"just a line of text, without any field":       "",
-		"---\ntitle: x\nkind: news\ntexts: 3\n---\nhi": "texts",
+		"---\ntitle: x\nkind: news\ntexts: 3\n---\nhi": "texts must be fields, not a number: such as texts: {fr: {title: ",
+		"---\nkind: news\nreminders: soon\n---\nhi":    "reminders must be a list, not text: such as reminders: [{at: -7d}",
+		"kind: [event]":                                "kind must be text, not a list: such as kind: event",
+		"title: 2027":                                  "",
+		"texts: {fr: {title: 2027}}":                   `title must be text, not a number: such as title: "2027", within quotes`,
+		"kind: news\nlink: true":                       `link must be text, not true or false: such as link: "true", within quotes`,
+		"undo_seconds: soon":                           "undo_seconds must be a whole number, not text: such as undo_seconds: 60",
+		"event: {cancelled: maybe}":                    "event.cancelled must be true or false, not text: such as cancelled: true",
+		"event: {venue: [here]}":                       "event.venue must be fields, not a list: such as venue: {name: Café du Clocher",
 	} {
 		ext := ".yaml"
 		if strings.HasPrefix(text, "---") {
@@ -75,6 +84,23 @@ func TestParseDraftSaysWhatIsWrong(t *testing.T) {
 		_, err := parseDraft([]byte(text), ext, "fr")
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "announce.") || strings.Contains(err.Error(), "Draft")) {
+			t.Errorf("%q: %v speaks of Go", text, err)
+		}
+	}
+}
+
+// What a file lacks is asked for by name, whatever it is written in.
+func TestWhatIsMissingIsRequired(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	for _, text := range []string{"kind: event\n", `{"kind":"event"}`, "---\nkind: event\n---\n", "kind: event\ntexts:\n"} {
+		var out, errs strings.Builder
+		vars := []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}
+		code := run(context.Background(), []string{"announce", "-"}, vars, streams{strings.NewReader(text), &out, &errs})
+		if code != exitInput || !strings.Contains(errs.String(), "texts: is required: give a title in at least one language") {
+			t.Errorf("%q: exit %d, %s", text, code, errs.String())
 		}
 	}
 }
