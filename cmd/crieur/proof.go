@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,9 @@ func (proofCmd) Help() string {
 
 func (c proofCmd) Run(ctx context.Context, s *session) error {
 	if c.Verify != "" {
+		if c.ID != "" || c.JSON {
+			return badInput("--verify checks the file alone, whatever announcement it is of: leave the announcement and --json out")
+		}
 		return c.verify(ctx, s)
 	}
 	if c.ID == "" || c.Key != "" {
@@ -60,10 +64,10 @@ func (c proofCmd) verify(ctx context.Context, s *session) error {
 		switch {
 		case errors.Is(err, proof.ErrForged):
 			return fmt.Errorf("%s: %w", c.Verify, err)
+		case errors.Is(err, proof.ErrKey):
+			return badInput("%s: %w", cmp.Or(c.Key, "the key of the server at hand"), err)
 		case err != nil:
 			return badInput("%s: %w", c.Verify, err)
-		case c.ID != "" && st.Announcement.ID != c.ID:
-			return fmt.Errorf("%s is a good proof, but of the announcement %s", c.Verify, st.Announcement.ID)
 		}
 		fmt.Fprintln(s.out, s.painter().paint("32", "The signature is good."), "It says:")
 		return s.statement(st)

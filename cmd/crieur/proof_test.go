@@ -72,6 +72,16 @@ func TestProof(t *testing.T) {
 	if out := call(1, "--verify", path); !strings.Contains(out, "changed after it was signed") {
 		t.Error(out)
 	}
+	noKey := filepath.Join(t.TempDir(), "meetup.md")
+	if err := os.WriteFile(noKey, []byte("kind: event\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := call(2, "--verify", path, "--key", noKey); !strings.Contains(out, noKey+": this is not the public key") || strings.Contains(out, path) {
+		t.Error(out)
+	}
+	if out := call(2, string(a.ID), "--verify", path); !strings.Contains(out, "leave the announcement") {
+		t.Error(out)
+	}
 	put("no proof")
 	call(2, "--verify", path)
 	call(2)

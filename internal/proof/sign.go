@@ -66,17 +66,20 @@ func keyID(key ed25519.PublicKey) (string, error) {
 	return hex.EncodeToString(sum[:8]), err
 }
 
+// ErrKey means that what proofs are to be checked with is not the public key of a server.
+var ErrKey = errors.New("this is not the public key of a server: it must be PEM with a key of Ed25519, as a server has it at " + KeyPath)
+
 // Verify reads a proof that somebody handed over and checks it with the key of the server that it is said to come from.
-// Only what it returns was signed. ErrForged; other errors say what is no proof or no key.
+// Only what it returns was signed. ErrForged, ErrKey; other errors say what is no proof.
 func Verify(document, publicKey []byte) (Statement, error) {
 	block, _ := pem.Decode(publicKey)
 	if block == nil {
-		return Statement{}, errors.New("the public key is not PEM")
+		return Statement{}, ErrKey
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	key, ok := parsed.(ed25519.PublicKey)
 	if err != nil || !ok {
-		return Statement{}, errors.New("the public key is not one of Ed25519")
+		return Statement{}, ErrKey
 	}
 	var p struct {
 		Statement json.RawMessage `json:"proof"`
