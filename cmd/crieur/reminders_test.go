@@ -33,7 +33,7 @@ func TestReminders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(a.Reminders) != 3 || a.Reminders[0].State != store.WaveDropped || a.Reminders[1].State != store.WavePlanned {
+	if len(a.Reminders) != 3 || a.Reminders[0].State != store.WavePast || a.Reminders[1].State != store.WavePlanned {
 		t.Fatalf("%+v", a.Reminders)
 	}
 	var st broadcast.Status
@@ -79,7 +79,7 @@ func TestReminders(t *testing.T) {
 	if mails != 3 {
 		t.Errorf("%d mails remind three people", mails)
 	}
-	if out := c.run("status", string(a.ID)); !strings.Contains(out, "reminder -2h") || !strings.Contains(out, "it would come before the announcement itself") {
+	if out := c.run("status", string(a.ID)); !strings.Contains(out, "reminder -2h") || !strings.Contains(out, "its moment is before the announcement itself") {
 		t.Error(out)
 	}
 	waits := wave(2).Child

@@ -190,7 +190,8 @@ func (s *Service) turnEvent(ctx context.Context, id announce.ID, why map[announc
 			e.Why = was.Why // it was said with a reason before
 		}
 		if e.Cancelled == was.Cancelled && e.Postponed == was.Postponed && e.Start.Instant.Equal(was.Start.Instant) && maps.Equal(e.Why, was.Why) {
-			return Accepted{ID: id, Rev: old.Rev}, nil // it was said before
+			reminders, err := s.reminders(ctx, id)
+			return Accepted{ID: id, Rev: old.Rev, Reminders: reminders}, err // it was said before
 		}
 		if err := s.checkTurn(ctx, a); err != nil {
 			return Accepted{}, err

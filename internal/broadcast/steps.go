@@ -19,7 +19,7 @@ type Step struct {
 	Language   announce.Language `json:"language,omitempty"`
 	Step       Way               `json:"step" enum:"edit,reply,repost,follow-up,task,publish,remove,none" doc:"edit: the post is edited in place; on a personal channel a follow-up beside it may tell what people must know. reply: it stays, and a correction answers it. repost: it is deleted, and published anew. follow-up: what is out stays, and another message tells what changed. task: a person does it. publish: nothing is out there, and the new version is published. remove: the account is left out, and what is out there is taken away."`
 	People     *int              `json:"people,omitempty" doc:"On a personal channel: how many were told of an earlier version, or are being told, and hear of the change."`
-	Difference string            `json:"difference,omitempty" doc:"Between what is out and the new version, line by line: - goes, + comes."`
+	Difference string            `json:"difference,omitempty" doc:"Between the revision before, which is out or was to be, and the new one, line by line: - goes, + comes."`
 	Text       string            `json:"text,omitempty" doc:"What the correction, or the message that follows, says."`
 	Deadline   *time.Time        `json:"deadline,omitempty" doc:"Until when the platform lets the post be edited."`
 	Cost       int64             `json:"cost_microdollars,omitempty" doc:"What it costs, in millionths of a US dollar."`
@@ -91,7 +91,8 @@ func (s *Service) RunPlan(ctx context.Context, id, plan announce.ID, actor strin
 	case p.Announcement != id:
 		return Accepted{}, store.ErrNotFound
 	case p.Made > 0:
-		return Accepted{ID: id, Rev: p.Made, FollowUp: p.FollowUp}, nil
+		reminders, err := s.reminders(ctx, id)
+		return Accepted{ID: id, Rev: p.Made, FollowUp: p.FollowUp, Reminders: reminders}, err
 	}
 	var d announce.Draft
 	if err := json.Unmarshal(p.Draft, &d); err != nil {
@@ -249,7 +250,7 @@ func saidTo(all []store.Payload, since int) (out []store.Payload) {
 
 // fill tells what differs, and what is said of it.
 func fill(x *Step, c *change, w way, before, after, said []store.Payload) {
-	if x.Step != WayPublish && !(x.Step == WayNone && c.closes) {
+	if len(before) > 0 && !(x.Step == WayNone && c.closes) {
 		x.Difference = unified(textOf(before), textOf(after))
 	}
 	if x.Step == WayReply || x.Step == WayFollowUp {

@@ -89,7 +89,7 @@ func (s *Service) waves(a announce.Announcement, now time.Time) ([]wave, error) 
 		case a.Event.Cancelled:
 			w.state, w.why = store.WaveDropped, "the event is cancelled"
 		case !w.when.Instant.After(own):
-			w.state, w.why = store.WaveDropped, "it would come before the announcement itself"
+			w.state, w.why = store.WavePast, "its moment is before the announcement itself"
 		case !w.when.Instant.After(now) && (w.Told() != announce.KindRecap || now.Sub(w.when.Instant) > recapLate):
 			w.state, w.why = store.WavePast, "its moment has passed"
 		case len(w.accounts) == 0 && w.state == store.WavePlanned:
@@ -176,7 +176,7 @@ type Wave struct {
 	At       string          `json:"at" doc:"As the author wrote it."`
 	Kind     announce.Kind   `json:"kind"`
 	Due      time.Time       `json:"due" doc:"When it is told."`
-	State    store.WaveState `json:"state" enum:"planned,made,merged,past,dropped,awaited,failed" doc:"made: announcement is its own announcement. merged: another is told in its place. past: its moment had passed. dropped: the event is off, the announcement was left out, there is nowhere to tell it, or it was taken back. awaited: a recap that is due and has no texts or link of its own yet."`
+	State    store.WaveState `json:"state" enum:"planned,made,merged,past,dropped,awaited,failed" doc:"made: announcement is its own announcement. merged: another is told in its place. past: its moment had passed, or is before the announcement itself. dropped: the event is off, the announcement was left out, there is nowhere to tell it, or it was taken back. awaited: a recap that is due and has no texts or link of its own yet."`
 	Why      string          `json:"why,omitempty"`
 	Child    announce.ID     `json:"announcement,omitempty" doc:"The announcement that was made of it, a day before it is told."`
 	Delivery State           `json:"announcement_state,omitempty" doc:"How that one stands."`
@@ -192,13 +192,18 @@ func planned(rows []store.Wave) []Wave {
 	return out
 }
 
+// reminders is what becomes of the waves of an announcement.
+func (s *Service) reminders(ctx context.Context, id announce.ID) ([]Wave, error) {
+	rows, err := s.Store.Waves(ctx, id)
+	return planned(rows), err
+}
+
 // plannedOf is what becomes of the waves of an announcement, and how those stand that were made.
 func (s *Service) plannedOf(ctx context.Context, id announce.ID, h heldBack) ([]Wave, error) {
-	rows, err := s.Store.Waves(ctx, id)
+	all, err := s.reminders(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	all := planned(rows)
 	for i, p := range all {
 		if p.Child == "" {
 			continue
@@ -304,7 +309,7 @@ func (s *Service) bring(ctx context.Context, a announce.Announcement, o store.Wa
 			taken[w.At] = true
 		}
 		w.when, w.accounts = c.At, c.Channels
-	case i >= 0 && a.Event != nil && !a.Event.Cancelled && (w.state == store.WavePlanned || w.state == store.WavePast && same) && !w.Empty():
+	case i >= 0 && a.Event != nil && !a.Event.Cancelled && (w.state == store.WavePlanned || w.state == store.WavePast && same && w.when.Instant.After(due(a, a.Created))) && !w.Empty():
 		taken[w.At] = true
 	default:
 		out.Stopped = append(out.Stopped, o.Child)

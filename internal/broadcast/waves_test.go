@@ -408,7 +408,7 @@ func TestWavesKeepApart(t *testing.T) {
 		{"2027-05-01T12:00", []string{"-14h", "-2h"}, "-14h planned, -2h planned"},
 		{"2027-05-01T12:00", []string{"-13h", "-2h"}, "-13h merged, -2h planned"},
 		{"2027-05-01T12:00", []string{"-20h", "-11h", "-2h"}, "-20h planned, -11h merged, -2h planned"},
-		{"2027-05-14T10:00", []string{"-1d", "-2h"}, "-1d dropped, -2h merged"},
+		{"2027-05-14T10:00", []string{"-1d", "-2h"}, "-1d past, -2h merged"},
 		{"2027-05-14T02:00", []string{"-2h"}, "-2h planned"},
 		{"2027-05-01T12:00", []string{"-2h", "+2h"}, "-2h planned, +2h planned"},
 	} {

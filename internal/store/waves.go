@@ -17,7 +17,7 @@ const (
 	WavePlanned WaveState = "planned" // its announcement is made when its time is near
 	WaveMade    WaveState = "made"    // Child is its announcement
 	WaveMerged  WaveState = "merged"  // too close to another, which is told in its place
-	WavePast    WaveState = "past"    // its moment had passed when it was decided about, or passed while no server ran
+	WavePast    WaveState = "past"    // its moment had passed when it was decided about, is before the announcement itself, or passed while no server ran
 	WaveDropped WaveState = "dropped" // the event is off, or its announcement was left out, or there is nowhere to tell it, or it was taken back
 	WaveAwaited WaveState = "awaited" // a recap that is due and has nothing to tell yet
 	WaveFailed  WaveState = "failed"  // its announcement could not be made
