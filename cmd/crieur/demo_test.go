@@ -168,6 +168,9 @@ func TestAmendAndRetractEverywhere(t *testing.T) {
 	if r, _ := d.raw(t, "GET", "/a/"+string(a.ID), ""); r.StatusCode != http.StatusGone {
 		t.Errorf("the entry's page answers %d", r.StatusCode)
 	}
+	if _, err := d.Cancel(ctx, a.ID, nil); !status(err, http.StatusConflict) || !strings.Contains(err.Error(), "a new announcement: of the kind cancellation") {
+		t.Errorf("calling off what was taken back: %v", err)
+	}
 }
 
 func status(err error, code int) bool {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/store"
 )
 
@@ -60,5 +61,49 @@ func TestReminderBeforeItsAnnouncement(t *testing.T) {
 	}
 	if st := p.state(child); st != Retracted {
 		t.Errorf("what was made of it is %s", st)
+	}
+}
+
+// Who has what was taken back is to be told by what exists then, and not again where the event was called off before.
+func TestAdviceAfterwards(t *testing.T) {
+	for name, x := range map[string]struct {
+		event, cancelled bool
+		want             string
+	}{
+		"an event":                 {event: true, want: "kind: cancellation"},
+		"an event that is off":     {event: true, cancelled: true},
+		"what is not of any event": {want: "kind: change"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSeason(t)
+			d := meetup()
+			if !x.event {
+				d.Kind, d.Event = announce.KindNews, nil
+			}
+			a, _, err := s.Submit(t.Context(), d, "ada", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mails := func(n int) func() bool { return func() bool { return len(s.mail.all()) == n } }
+			s.until("everybody has it", mails(3))
+			s.quiet(a.ID)
+			if x.cancelled {
+				if _, err := s.Cancel(t.Context(), a.ID, nil, "ada"); err != nil {
+					t.Fatal(err)
+				}
+				s.until("everybody has the cancellation", mails(6))
+				s.quiet(a.ID)
+			}
+			if err := s.Retract(t.Context(), a.ID, s.status(a.ID).Rev, "ada"); err != nil {
+				t.Fatal(err)
+			}
+			note := ""
+			for _, p := range s.status(a.ID).People {
+				note += p.Note
+			}
+			if !strings.Contains(note, "3 people have it: a message that reached people cannot be taken back") || !strings.Contains(note, x.want) || x.want == "" && strings.Contains(note, "kind:") {
+				t.Errorf("%q", note)
+			}
+		})
 	}
 }

@@ -171,7 +171,7 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		sum.people(p)
 		able := s.accounts[p.Channel].ability
 		if n := p.Counts[announce.Published]; n > 0 && retracted && !able.Retract {
-			people[i].Note = fmt.Sprintf("%d people have it: %s", n, s.cannotRetract(p.Channel))
+			people[i].Note = fmt.Sprintf("%d people have it: %s%s", n, s.cannotRetract(p.Channel), afterwards(a))
 		}
 	}
 	if st.State = sum.state(retracted, due(a, a.Updated), s.Store.Now()); st.State == Published && called(a) {
@@ -184,6 +184,18 @@ func (s *Service) describe(ctx context.Context, a announce.Announcement, retract
 		}
 	}
 	return st, nil
+}
+
+// afterwards is how people who have a, which was taken back, can be told more. Of an event that was called off before they
+// were told: nothing.
+func afterwards(a announce.Announcement) string {
+	switch {
+	case called(a):
+		return ""
+	case a.Event != nil:
+		return ". If the event is off, tell them by a new announcement of it (kind: cancellation); of an event that is not taken back yet, crieur cancel tells them by itself"
+	}
+	return ". What they should know now can be told by a new announcement (kind: change)"
 }
 
 // waits reports whether a delivery is not out and nothing more happens to it by itself.

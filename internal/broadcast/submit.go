@@ -272,7 +272,7 @@ func (s *Service) cannotAmend(account string) string {
 
 func (s *Service) cannotRetract(account string) string {
 	if s.accounts[account].Personal {
-		return "a message that reached people cannot be taken back; announce the cancellation instead (kind: cancellation)"
+		return "a message that reached people cannot be taken back"
 	}
 	return "posts on " + account + " cannot be deleted by Crieur; delete it there by hand, then settle this delivery as done"
 }

@@ -32,7 +32,7 @@ func answer(err error) huma.StatusError {
 	case errors.Is(err, store.ErrMoved):
 		return huma.Error409Conflict("what this plan rests on has changed since it was made: plan the change again")
 	case errors.Is(err, store.ErrRetracted):
-		return huma.Error409Conflict(err.Error())
+		return huma.Error409Conflict(err.Error() + ": nothing of it can be changed or called off any more. What people should know now is told by a new announcement: of the kind cancellation if the event is off, else of the kind change")
 	case errors.Is(err, store.ErrNamed):
 		return huma.Error409Conflict(err.Error() + ": without the topic it would go to others; wait until it is out, or take it back first")
 	case errors.Is(err, store.ErrKeyReused):
