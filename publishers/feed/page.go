@@ -48,7 +48,7 @@ type article struct {
 	Pictures             []picture // those that HTML does not show
 	Cancelled            bool
 	Published, Corrected moment // Corrected is empty when nothing changed
-	Calendar             string // where its calendar entry is; empty: not an event
+	Calendar             string // where its calendar entry is; empty: there is no event to come to
 }
 
 // moment is a time for machines and for people.
@@ -125,7 +125,7 @@ func (v *view) article(e entry, x announce.Version) article {
 			a.Pictures = append(a.Pictures, p)
 		}
 	}
-	if e.Message.Event != nil {
+	if e.Message.Event != nil && !a.Cancelled {
 		a.Calendar = v.occasion(e).page + ".ics"
 	}
 	return a
