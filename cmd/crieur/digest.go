@@ -49,12 +49,21 @@ func (c listDigestsCmd) Run(ctx context.Context, s *session) error {
 			case d.Outside:
 				next = "when it is started"
 			case d.Next != nil:
-				next = moment(*d.Next)
+				next = nextOf(d)
 			}
-			rows = append(rows, []string{d.Name, d.Schedule, orDash(d.TimeZone), next, fmt.Sprint(d.People), orDash(strings.Join(d.Channels, ",")), orDash(strings.Join(d.Topics, ","))})
+			rows = append(rows, []string{d.Name, d.Schedule, orDash(d.ReadIn), next, fmt.Sprint(d.People), orDash(strings.Join(d.Channels, ",")), orDash(strings.Join(d.Topics, ","))})
 		}
 		return s.table([]string{"DIGEST", "SCHEDULE", "ZONE", "NEXT", "PEOPLE", "CHANNELS", "TOPICS"}, rows)
 	})
+}
+
+// nextOf is when a digest is due next, as the clocks of its zone show it: "Mon 2027-03-15 08:00 EDT".
+func nextOf(d web.Digest) string {
+	t := *d.Next
+	if loc, err := announce.Zone(d.ReadIn); err == nil {
+		t = t.In(loc)
+	}
+	return t.Format("Mon 2006-01-02 15:04 MST")
 }
 
 func orDash(s string) string {
@@ -116,7 +125,7 @@ func (c setDigestCmd) Run(ctx context.Context, s *session) error {
 		case d.Off:
 			next = "It is off."
 		case d.Next != nil:
-			next = "It is due next on " + moment(*d.Next) + "."
+			next = "It is due next on " + nextOf(d) + "."
 		}
 		_, err = fmt.Fprintf(s.out, "The digest %s is set. %s\n", d.Name, next)
 		return err

@@ -110,3 +110,27 @@ func TestDigestsOverTheAPI(t *testing.T) {
 		}
 	}
 }
+
+// When a digest is due is told in the zone that its schedule is read in, whatever the zone of the terminal.
+func TestDigestsAreToldInTheirZone(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	call := func(args ...string) string {
+		t.Helper()
+		var out, errs strings.Builder
+		vars := []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}
+		if code := run(context.Background(), append([]string{"digest"}, args...), vars, streams{strings.NewReader(""), &out, &errs}); code != exitDone {
+			t.Fatalf("%v: exit %d\n%s", args, code, errs.String())
+		}
+		return strings.Join(strings.Fields(out.String()), " ")
+	}
+	if out := call("set", "tokyo", "--schedule", "30 7 * * 1", "--zone", "Asia/Tokyo"); !strings.Contains(out, " 07:30 JST.") || !strings.Contains(out, "on Mon ") {
+		t.Error(out)
+	}
+	out := call("list")
+	for _, want := range []string{"30 7 * * 1 Asia/Tokyo Mon ", " 07:30 JST ", "0 8 * * 1 America/Toronto Mon ", " 08:00 E"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in %s", want, out)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/mail"
@@ -27,7 +28,8 @@ type Digest struct {
 	Off       bool                         `json:"off,omitempty" doc:"Not made, and not offered."`
 	Place     int                          `json:"place,omitempty" minimum:"0" maximum:"100000" doc:"Order on pages."`
 	People    int                          `json:"people" readOnly:"true" doc:"Who are told by it next."`
-	Next      *time.Time                   `json:"next_at,omitempty" readOnly:"true" doc:"When it is due next by its own schedule."`
+	ReadIn    string                       `json:"schedule_zone,omitempty" readOnly:"true" doc:"The zone that the schedule is read in: time_zone, else the server's."`
+	Next      *time.Time                   `json:"next_at,omitempty" readOnly:"true" doc:"When it is due next by its own schedule, with the offset of that zone."`
 }
 
 // DigestRun is one occurrence of a digest.
@@ -69,10 +71,11 @@ type DigestItem struct {
 func (s *server) digestOf(d store.Digest) Digest {
 	out := Digest{
 		Name: d.Name, Schedule: d.Schedule, TimeZone: d.Zone, Labels: d.Labels, Topics: d.Topics, Languages: d.Languages, Channels: d.Accounts,
-		Outside: d.Outside, Off: d.Off, Place: d.Place, People: d.People,
+		Outside: d.Outside, Off: d.Off, Place: d.Place, People: d.People, ReadIn: cmp.Or(d.Zone, s.Site.Zone),
 	}
 	if next := s.Digests.Next(d); !next.IsZero() {
-		out.Next = &next.Instant
+		at := next.In()
+		out.Next = &at
 	}
 	return out
 }
