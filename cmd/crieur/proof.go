@@ -118,8 +118,18 @@ func (s *session) statement(st proof.Statement) error {
 		if d.Rev > 0 {
 			fmt.Fprintf(s.out, ", revision %d", d.Rev)
 		}
+		if d.Event != "" {
+			fmt.Fprintf(s.out, ": the event is %s", printable(string(d.Event)))
+		}
 		if d.Account != "" {
 			fmt.Fprintf(s.out, ", %s", printable(d.Account))
+		}
+		fmt.Fprintln(s.out)
+	}
+	for _, f := range st.FollowedBy {
+		fmt.Fprintf(s.out, "followed by %s (%s)", printable(string(f.ID)), printable(string(f.Kind)))
+		if f.Retracted {
+			fmt.Fprint(s.out, ", taken back or never out")
 		}
 		fmt.Fprintln(s.out)
 	}

@@ -95,7 +95,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 			w.WriteHeader(http.StatusOK)
 			_ = to.CloseWithError(err)
 		}()
-		p.handler.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), "the server's own machine")))
+		p.handler.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), web.AtTheServer)))
 	}()
 	<-w.began
 	return &http.Response{

@@ -50,7 +50,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 		return errors.Join(err, listener.Close(), a.Close(ctx))
 	}
 	base := context.WithoutCancel(ctx) // requests under way are answered
-	public, local := a.httpServer(base, handler), a.httpServer(web.WithActor(base, "the server's own machine"), handler)
+	public, local := a.httpServer(base, handler), a.httpServer(web.WithActor(base, web.AtTheServer), handler)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.service.Run(ctx) })
 	g.Go(func() error { return a.people.Run(ctx) })

@@ -62,6 +62,36 @@ type Decision struct {
 	Rev     int       `json:"rev,omitempty" doc:"The revision that it made."`
 	Note    string    `json:"note,omitempty" doc:"Of a revision: its title, or why it was made."`
 	Account string    `json:"account,omitempty"`
+	Event   Turn      `json:"event,omitempty" enum:"cancelled,postponed,moved,restored" doc:"What a change makes of the event: it is called off, put off until a date is known, at another time, or takes place after all."`
+}
+
+// Turn is what a change makes of an event.
+type Turn string
+
+// What becomes of events.
+const (
+	Cancelled Turn = "cancelled"
+	Postponed Turn = "postponed"
+	Moved     Turn = "moved"
+	Restored  Turn = "restored"
+)
+
+// turn is what a revision makes of the event of the one before; empty: nothing of this.
+func turn(before, now *announce.Event) Turn {
+	switch {
+	case before == nil || now == nil:
+		return ""
+	case now.Cancelled && (!before.Cancelled || now.Postponed != before.Postponed):
+		if now.Postponed {
+			return Postponed
+		}
+		return Cancelled
+	case before.Cancelled && !now.Cancelled:
+		return Restored
+	case !now.Cancelled && !now.Start.Instant.Equal(before.Start.Instant):
+		return Moved
+	}
+	return ""
 }
 
 // Place is one post.
@@ -124,9 +154,13 @@ func (o *Office) Make(ctx context.Context, id announce.ID) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
+	revisions, err := o.store.Revisions(ctx, id)
+	if err != nil {
+		return Proof{}, err
+	}
 	s := Statement{
 		Version: 1, Community: plain(o.site.Name), Server: o.site.URL, MadeAt: o.store.Now().UTC().Truncate(time.Second),
-		Announcement: about(a, retracted), Decisions: decisions(events, rows), Places: places(rows, events), People: []Reached{},
+		Announcement: about(a, retracted), Decisions: decisions(events, rows, revisions), Places: places(rows, events), People: []Reached{},
 	}
 	following, err := o.store.Following(ctx, id)
 	if err != nil {
@@ -188,7 +222,7 @@ func decided(what string) bool {
 }
 
 // decisions are what somebody decided. What is logged of a single letter is left out: its number stands for a person.
-func decisions(events []store.Event, rows []announce.Delivery) []Decision {
+func decisions(events []store.Event, rows []announce.Delivery, revisions []announce.Announcement) []Decision {
 	account := map[string]bool{"": true}
 	for _, d := range rows {
 		account[d.ID] = true
@@ -202,6 +236,9 @@ func decisions(events []store.Event, rows []announce.Delivery) []Decision {
 		if e.What == "submitted" || e.What == "amended" {
 			rev++
 			d.Rev, d.Note = rev, plain(e.Detail)
+			if rev > 1 && rev <= len(revisions) {
+				d.Event = turn(revisions[rev-2].Event, revisions[rev-1].Event)
+			}
 		}
 		out = append(out, d)
 	}

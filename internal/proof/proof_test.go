@@ -81,7 +81,8 @@ func made(t *testing.T) (document, key []byte) {
 	if err := db.Skip(ctx, "email", a.ID, "too late", "server-3fa9"); err != nil { // decided by nobody
 		t.Fatal(err)
 	}
-	a.Rev, a.Updated = 2, db.Now()
+	off := *a.Event
+	a.Rev, a.Updated, a.Event, off.Cancelled = 2, db.Now(), &off, true
 	if err := db.Revise(ctx, 1, sub()); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestProofSaysWhatHappened(t *testing.T) {
 	if s.Announcement.Rev != 2 || s.Announcement.Titles["fr"] != "Soirée <de> mai & « juin » 🎉" || s.Announcement.Event.Venue != "Café" || !slices.Equal(s.Announcement.Partners, []string{"Coop du Fjord"}) {
 		t.Errorf("%+v", s.Announcement)
 	}
-	if len(s.Decisions) != 2 || s.Decisions[0].What != "submitted" || s.Decisions[0].By != "token site" || s.Decisions[1].What != "amended" || s.Decisions[1].Rev != 2 {
+	if len(s.Decisions) != 2 || s.Decisions[0].What != "submitted" || s.Decisions[0].By != "token site" || s.Decisions[1].What != "amended" || s.Decisions[1].Rev != 2 || s.Decisions[0].Event != "" || s.Decisions[1].Event != Cancelled {
 		t.Errorf("decisions %+v", s.Decisions)
 	}
 	if len(s.Places) != 1 {
@@ -217,5 +218,22 @@ func TestPlain(t *testing.T) {
 	out, err := canonical(raw)
 	if want := `{"k":"a b c d e f g h<&>\"\\é🎉"}`; err != nil || string(out) != want {
 		t.Errorf("%v\n%s\n%s", err, out, want)
+	}
+}
+
+func TestTurn(t *testing.T) {
+	day := func(n int) announce.When { return announce.When{Instant: time.Date(2099, 5, n, 18, 0, 0, 0, time.UTC)} }
+	on, moved := &announce.Event{Start: day(1)}, &announce.Event{Start: day(2)}
+	off, later := &announce.Event{Start: day(1), Cancelled: true}, &announce.Event{Start: day(1), Cancelled: true, Postponed: true}
+	for i, x := range []struct {
+		before, now *announce.Event
+		want        Turn
+	}{
+		{on, on, ""}, {nil, on, ""}, {on, nil, ""}, {off, off, ""}, {on, off, Cancelled}, {on, later, Postponed}, {later, off, Cancelled}, {off, later, Postponed},
+		{off, on, Restored}, {later, moved, Restored}, {on, moved, Moved},
+	} {
+		if got := turn(x.before, x.now); got != x.want {
+			t.Errorf("%d: %q, not %q", i, got, x.want)
+		}
 	}
 }

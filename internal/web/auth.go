@@ -38,6 +38,9 @@ type actor struct {
 
 type actorKey struct{}
 
+// AtTheServer is the actor of whoever is at the server itself.
+const AtTheServer = "the server's own machine"
+
 // WithActor marks requests that come from the machine itself (a Unix socket, the command line) and have every right.
 func WithActor(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor{name, "local", []string{ScopeAdmin}})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -116,19 +115,6 @@ func (v view) state(a store.Address, now time.Time) string {
 	return v.Say("abonnement terminé", "unsubscribed")
 }
 
-// day is a date in words.
-func (v view) day(t time.Time) string {
-	if v.Lang != "fr" {
-		return t.Format("2 January 2006")
-	}
-	months := []string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
-	day := strconv.Itoa(t.Day())
-	if t.Day() == 1 {
-		day = "1er"
-	}
-	return day + "\u00a0" + months[t.Month()-1] + " " + strconv.Itoa(t.Year())
-}
-
 // acts tells the log of consents, the latest first.
 func (v view) acts(why []people.Reason, zone *time.Location) (all []act) {
 	for _, d := range slices.Backward(why) {
@@ -147,7 +133,7 @@ func (v view) acts(why []people.Reason, zone *time.Location) (all []act) {
 			what += v.Say(", depuis le réseau ", ", from the network ") + d.Network.String()
 		}
 		at := d.At.In(zone)
-		all = append(all, act{at.Format(time.RFC3339), v.day(at) + at.Format(v.Say(", 15 h 04", ", 15:04")), cmp.Or(what, string(d.Act)), d.Words, d.Language})
+		all = append(all, act{at.Format(time.RFC3339), v.moment(at), cmp.Or(what, string(d.Act)), d.Words, d.Language})
 	}
 	return all
 }

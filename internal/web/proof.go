@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -115,22 +116,34 @@ func (v proofView) Title() string {
 }
 
 // When is a moment in the community's zone, with the zone.
-func (v proofView) When(t time.Time) string {
-	return in(t, v.Site.Zone).Format("2006-01-02 15:04:05 MST")
-}
+func (v proofView) When(t time.Time) string { return v.zoned(t, v.Site.Zone) }
 
 // Starts is when the event starts, in its own zone.
 func (v proofView) Starts() string {
 	e := v.Statement.Announcement.Event
-	return in(e.StartsAt, e.Zone).Format("2006-01-02 15:04 MST")
+	return v.zoned(e.StartsAt, e.Zone)
 }
 
-func in(t time.Time, zone string) time.Time {
-	loc, err := announce.Zone(zone)
-	if err != nil {
-		loc = time.UTC
+// Messages is how many messages there are: "3 messages".
+func (v proofView) Messages(n int) string {
+	if n == 1 || n == 0 && v.Lang == "fr" {
+		return fmt.Sprintf("%d message", n)
 	}
-	return t.In(loc)
+	return fmt.Sprintf("%d messages", n)
+}
+
+// Counted is how many messages are in a state: "3 publiés".
+func (v proofView) Counted(state announce.State, n int) string {
+	word := v.StateWord(state)
+	if v.Lang == "fr" && n > 1 {
+		switch state {
+		case announce.Published, announce.FailedState, announce.Retracted:
+			word += "s"
+		case announce.SkippedState:
+			word = "laissés de côté"
+		}
+	}
+	return fmt.Sprintf("%d\u00a0%s", n, word)
 }
 
 // StateWord is a state of a delivery in the page's language.
@@ -154,9 +167,42 @@ func (v proofView) StateWord(state announce.State) string {
 	return string(state)
 }
 
+// By is who decided something, in the page's language.
+func (v proofView) By(who string) string {
+	if who == AtTheServer {
+		return v.Say("la machine du serveur", AtTheServer)
+	}
+	return who
+}
+
+// KindWord is what follows an announcement, in the page's language.
+func (v proofView) KindWord(k announce.Kind) string {
+	switch k {
+	case announce.KindChange:
+		return v.Say("correction", "correction")
+	case announce.KindCancellation:
+		return v.Say("annulation", "cancellation")
+	case announce.KindReminder:
+		return v.Say("rappel", "reminder")
+	case announce.KindRecap:
+		return v.Say("retour sur l’événement", "recap")
+	}
+	return string(k)
+}
+
 // ActWord is what somebody decided, in the page's language.
-func (v proofView) ActWord(what string) string {
-	switch what {
+func (v proofView) ActWord(d proof.Decision) string {
+	switch d.Event {
+	case proof.Cancelled:
+		return v.Say("événement annulé", "event cancelled")
+	case proof.Postponed:
+		return v.Say("événement reporté à une date à venir", "event put off until a new date is known")
+	case proof.Moved:
+		return v.Say("événement déplacé à une autre date", "event moved to another date")
+	case proof.Restored:
+		return v.Say("événement maintenu", "event taking place after all")
+	}
+	switch d.What {
 	case "submitted":
 		return v.Say("accepté", "accepted")
 	case "amended":
@@ -170,5 +216,5 @@ func (v proofView) ActWord(what string) string {
 	case "released":
 		return v.Say("libéré", "released")
 	}
-	return what
+	return d.What
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -109,5 +110,61 @@ func TestProofLinksArePurposeBound(t *testing.T) {
 	}
 	if g := s.get("/v1/announcements/none/proof", "Authorization", "Bearer "+s.token("read")); g.status != http.StatusNotFound {
 		t.Errorf("of nothing: %d", g.status)
+	}
+}
+
+// A proof tells in the reader's language who called the event off, and what followed.
+func TestProofPageOfACancellation(t *testing.T) {
+	s := newSite(t, nil)
+	path := s.proven()
+	id := announce.ID(strings.Split(path, "/")[2])
+	a, _, err := s.store.Announcement(s.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := *a.Event
+	a.Rev, a.Event, e.Cancelled = 2, &e, true
+	sub := store.Submission{Announcement: a, Actor: AtTheServer, Why: "called off"}
+	for _, account := range []string{email, "slack", "linkedin"} {
+		sub.Payloads = append(sub.Payloads, store.Payload{Account: account, Language: "fr", Message: announce.Message{Rev: 2, Language: "fr", Text: "x"}})
+	}
+	if err := s.store.Revise(s.Context(), 1, sub); err != nil {
+		t.Fatal(err)
+	}
+	after := a
+	after.ID, after.Of, after.Rev, after.Kind = announce.NewID(s.clock()), id, 1, announce.KindCancellation
+	if _, _, err := s.store.Save(s.Context(), store.Submission{Announcement: after, Actor: "crieur"}); err != nil {
+		t.Fatal(err)
+	}
+	for lang, words := range map[string][]string{
+		"fr": {"14\u00a0avril 2027, 18\u00a0h\u00a030 (HAE)", "événement annulé, version 2", "par la machine du serveur", "annulation · <code>" + string(after.ID)},
+		"en": {"April\u00a014, 2027, 6:30\u00a0p.m. (EDT)", "event cancelled, revision 2", "by the server&#39;s own machine", "cancellation · <code>" + string(after.ID)},
+	} {
+		page := s.get(path + "?lang=" + lang)
+		for _, w := range words {
+			if !strings.Contains(page.body, w) {
+				t.Errorf("%s: %q is not in\n%s", lang, w, page.body)
+			}
+		}
+		if visible := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(page.body, ""); regexp.MustCompile(`\d{4}-\d\d-\d\d`).MatchString(visible) {
+			t.Errorf("%s: a date is told as machines write it:\n%s", lang, visible)
+		}
+	}
+}
+
+// Numbers, dates and words agree as the language has it.
+func TestWordsAgree(t *testing.T) {
+	fr, en := proofView{view: view{Lang: "fr"}}, proofView{view: view{Lang: "en"}}
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for got, want := range map[string]string{
+		fr.Messages(0): "0 message", fr.Messages(1): "1 message", fr.Messages(3): "3 messages", en.Messages(0): "0 messages", en.Messages(1) + "!": "1 message!",
+		fr.Counted(announce.Published, 3): "3\u00a0publiés", fr.Counted(announce.Published, 1): "1\u00a0publié", fr.Counted(announce.SkippedState, 2): "2\u00a0laissés de côté",
+		fr.Counted(announce.CallingNow, 2): "2\u00a0en cours", en.Counted(announce.Published, 3): "3\u00a0published",
+		fr.moment(noon): "1er\u00a0mars 2026, 12\u00a0h", en.moment(noon): "March\u00a01, 2026, 12\u00a0p.m.", en.moment(noon.Add(-708 * time.Minute)): "March\u00a01, 2026, 12:12\u00a0a.m.",
+		fr.zoned(noon, "Europe/Paris"): "1er\u00a0mars 2026, 13\u00a0h (UTC+01:00)", en.zoned(noon, "America/Toronto"): "March\u00a01, 2026, 7\u00a0a.m. (EST)",
+	} {
+		if got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
 	}
 }

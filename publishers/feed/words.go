@@ -100,9 +100,12 @@ func frenchDate(t time.Time) string {
 
 // englishDate is "Wednesday, October 22, 2026, 6:30 p.m."
 func englishDate(t time.Time) string {
-	half := "a.m."
+	half, clock := "a.m.", "3:04"
 	if t.Hour() >= 12 {
 		half = "p.m."
 	}
-	return t.Format("Monday, January"+nbsp+"2, 2006, 3:04"+nbsp) + half
+	if t.Minute() == 0 {
+		clock = "3"
+	}
+	return t.Format("Monday, January"+nbsp+"2, 2006, "+clock+nbsp) + half
 }
