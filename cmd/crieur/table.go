@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,15 +70,21 @@ func laidOut(head []string, rows [][]string, most int) string {
 		beside--
 	}
 	var b strings.Builder
-	several := len(head)-beside > 1
+	var under []int // columns that say something under their row
+	for i := beside; i < len(head); i++ {
+		if slices.ContainsFunc(all[1:], func(r []string) bool { return says(r[i]) }) {
+			under = append(under, i)
+		}
+	}
 	for n, r := range all {
 		writeRow(&b, r[:beside], widths)
-		for i, cell := range r[beside:] {
-			if cell == "" || cell == "-" || several && n == 0 {
+		for _, i := range under {
+			cell := r[i]
+			if !says(cell) || n == 0 && len(under) > 1 {
 				continue
 			}
-			if several {
-				cell = head[beside+i] + ": " + cell
+			if len(under) > 1 {
+				cell = head[i] + ": " + cell
 			}
 			for _, line := range wrapped(cell, most-len(beneath)) {
 				b.WriteString(beneath + line + "\n")
@@ -86,6 +93,9 @@ func laidOut(head []string, rows [][]string, most int) string {
 	}
 	return b.String()
 }
+
+// says reports whether a cell says something.
+func says(cell string) bool { return cell != "" && cell != "-" }
 
 // writeRow writes cells side by side. The last one may have several lines.
 func writeRow(b *strings.Builder, cells []string, widths []int) {

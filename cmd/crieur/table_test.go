@@ -56,6 +56,9 @@ func TestTablesFit(t *testing.T) {
 			}
 		})
 	}
+	if out := laidOut([]string{"DIGEST", "TOPICS"}, [][]string{{strings.Repeat("x", 78), "-"}}, 80); strings.Contains(out, "TOPICS") {
+		t.Errorf("a head without anything below it:\n%s", out)
+	}
 	if head := strings.SplitN(laidOut([]string{"ID", "WHERE"}, [][]string{{id, url}}, 80), "\n", 3); head[0] != "ID" || head[1] != "    WHERE" {
 		t.Errorf("the head says nothing of what stands beneath: %q", head)
 	}

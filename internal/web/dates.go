@@ -31,6 +31,9 @@ func (v view) moment(t time.Time) string {
 		}
 		return fmt.Sprintf("%s, %d\u00a0h%s", v.day(t), t.Hour(), minutes)
 	}
+	if t.Hour() == 12 && t.Minute() == 0 {
+		return v.day(t) + ", noon"
+	}
 	half := "a.m."
 	if t.Hour() >= 12 {
 		half = "p.m."

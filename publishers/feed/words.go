@@ -100,12 +100,17 @@ func frenchDate(t time.Time) string {
 
 // englishDate is "Wednesday, October 22, 2026, 6:30 p.m."
 func englishDate(t time.Time) string {
-	half, clock := "a.m.", "3:04"
-	if t.Hour() >= 12 {
-		half = "p.m."
-	}
+	clock := t.Format("3:04" + nbsp)
 	if t.Minute() == 0 {
-		clock = "3"
+		clock = t.Format("3" + nbsp)
 	}
-	return t.Format("Monday, January"+nbsp+"2, 2006, "+clock+nbsp) + half
+	switch {
+	case t.Hour() == 12 && t.Minute() == 0:
+		clock = "noon"
+	case t.Hour() < 12:
+		clock += "a.m."
+	default:
+		clock += "p.m."
+	}
+	return t.Format("Monday, January"+nbsp+"2, 2006, ") + clock
 }
