@@ -146,6 +146,14 @@ func TestAmendAndRetractEverywhere(t *testing.T) {
 	if st.State != broadcast.Published || len(st.Followers) != 1 || st.Followers[0].Kind != announce.KindChange {
 		t.Errorf("state %s, followed by %+v", st.State, st.Followers)
 	}
+	for id, want := range map[announce.ID]string{
+		a.ID: fmt.Sprintf("What cannot be changed is told by %s (change)", st.Followers[0].ID), st.Followers[0].ID: fmt.Sprintf("It tells those who know of it what changed of %s.", a.ID),
+	} {
+		var out, errs strings.Builder
+		if code := run(ctx, []string{"status", string(id)}, []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}, streams{strings.NewReader(""), &out, &errs}); code != exitDone || !strings.Contains(out.String(), want) {
+			t.Errorf("exit %d: %q is not in\n%s%s", code, want, out.String(), errs.String())
+		}
+	}
 	if _, body := d.raw(t, "GET", "/feeds/fr/atom.xml", ""); !strings.Contains(body, "Pacini Alma") {
 		t.Error("the feed has the old place")
 	}

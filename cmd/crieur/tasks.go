@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -62,7 +63,7 @@ func showTask(s *session, t broadcast.Task) error {
 		fmt.Fprintf(s.out, "%s\n\n", t.Text)
 	}
 	for _, i := range t.Images {
-		fmt.Fprintf(s.out, "Image: %s (%s)\n", i.URL, i.Alt)
+		fmt.Fprintf(s.out, "Image: %s (%s)\n", cmp.Or(i.URL, "on the page of the task"), i.Alt)
 	}
 	if t.Page != "" {
 		fmt.Fprintf(s.out, "Page for whoever does it: %s\n", t.Page)

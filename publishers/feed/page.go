@@ -43,6 +43,7 @@ type article struct {
 	W                    words
 	Language             announce.Language
 	Direction, Name      string
+	Home                 string // the list in its language
 	Title, Summary       string
 	HTML                 template.HTML
 	Pictures             []picture // those that HTML does not show
@@ -113,7 +114,7 @@ func (v *view) entryPage(e entry) (*document, error) {
 func (v *view) article(e entry, x announce.Version) article {
 	w := wordsFor(x.Language).of(e.Message)
 	a := article{
-		W: w, Language: x.Language, Direction: direction(x.Language), Name: endonym(x.Language), Title: x.Subject, Summary: x.Summary,
+		W: w, Language: x.Language, Direction: direction(x.Language), Name: endonym(x.Language), Home: v.home(x.Language), Title: x.Subject, Summary: x.Summary,
 		HTML:      template.HTML(x.HTML), // made and sanitised by the templates; the policy of the page allows no script
 		Published: v.moment(w, e.First, v.site.Zone), Cancelled: v.cancelled(e),
 	}
