@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/crieur/crieur/internal/announce"
+	"github.com/crieur/crieur/internal/broadcast"
 	"github.com/crieur/crieur/publishers/sim"
 	"github.com/crieur/crieur/publishers/slack/slacktest"
 )
@@ -194,6 +195,21 @@ func TestNoticesNeedAReader(t *testing.T) {
 		var out, errs strings.Builder
 		if code := run(t.Context(), []string{"channels"}, environList(vars), streams{strings.NewReader(""), &out, &errs}); code != exitInput || !strings.Contains(errs.String(), want) {
 			t.Errorf("%s: exit %d\n%s", notices, code, errs.String())
+		}
+	}
+}
+
+// A picture without an address of its own is to be had on the task's page, and the command says so.
+func TestTaskSaysWhereItsPictureIs(t *testing.T) {
+	var out strings.Builder
+	task := broadcast.Task{Title: "x", Page: "https://example.org/tasks/1"}
+	task.Verb, task.Images = announce.Publish, []broadcast.TaskImage{{Alt: "Une affiche"}, {Alt: "La salle", URL: "https://example.org/salle.png"}}
+	if err := showTask(&session{streams: streams{out: &out}}, task); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Image: on the page of the task (Une affiche)", "Image: https://example.org/salle.png (La salle)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
 		}
 	}
 }
