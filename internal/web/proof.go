@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -171,6 +172,9 @@ func (v proofView) StateWord(state announce.State) string {
 func (v proofView) By(who string) string {
 	if who == AtTheServer {
 		return v.Say("la machine du serveur", AtTheServer)
+	}
+	if name, is := strings.CutPrefix(who, "token "); is {
+		return v.Say("le jeton ", "token ") + name
 	}
 	return who
 }

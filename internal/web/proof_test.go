@@ -68,7 +68,7 @@ func TestProofPage(t *testing.T) {
 	s := newSite(t, nil)
 	path := s.proven()
 	for lang, words := range map[string][]string{
-		"fr": {"Rencontre d’avril", "Preuve de publication", "publié", "à venir", "Coop du Fjord, Ville d’Alma", "par token site", "https://example.slack.com/archives/C0123456/p1800000000000200"},
+		"fr": {"Rencontre d’avril", "Preuve de publication", "publié", "à venir", "Coop du Fjord, Ville d’Alma", "par le jeton site", "https://example.slack.com/archives/C0123456/p1800000000000200"},
 		"en": {"April meetup", "Proof of publication", "published", "to come", "by token site"},
 	} {
 		page := s.get(path + "?lang=" + lang)
