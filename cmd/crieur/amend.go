@@ -123,7 +123,7 @@ func (s *session) planned(p web.Amended) error {
 			continue
 		}
 		fmt.Fprintf(s.out, "\n%s\n", paint.paint("1", strings.TrimSuffix(fmt.Sprintf("── %s · %s · %s", x.Channel, x.Step, x.Language), " · ")))
-		for line := range strings.Lines(x.Difference) {
+		for line := range strings.Lines(withoutMarks(x.Difference)) {
 			line = strings.TrimSuffix(line, "\n")
 			switch {
 			case strings.HasPrefix(line, "-"):
@@ -134,7 +134,7 @@ func (s *session) planned(p web.Amended) error {
 			fmt.Fprintf(s.out, "   %s\n", line)
 		}
 		if x.Text != "" {
-			fmt.Fprintf(s.out, "   It says:\n\n   %s\n", strings.ReplaceAll(strings.TrimSpace(x.Text), "\n", "\n   "))
+			fmt.Fprintf(s.out, "   It says:\n\n   %s\n", indented(x.Text))
 		}
 	}
 	_, err := fmt.Fprintln(s.out)

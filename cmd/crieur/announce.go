@@ -119,12 +119,23 @@ func (s *session) previews(all []broadcast.Preview) error {
 		if v.Subject != "" {
 			fmt.Fprintf(s.out, "   %s\n\n", p.paint("1", v.Subject))
 		}
-		fmt.Fprintf(s.out, "   %s\n\n", strings.ReplaceAll(strings.TrimSpace(v.Text), "\n", "\n   "))
+		fmt.Fprintf(s.out, "   %s\n\n", indented(v.Text))
 	}
 	if bad > 0 {
 		return badInput("it does not fit %d of %d; nothing was published", bad, len(all))
 	}
 	return nil
+}
+
+// indented is a message below a head.
+func indented(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(withoutMarks(text)), "\n", "\n   ")
+}
+
+// withoutMarks is a message with words where each person's own part goes.
+func withoutMarks(text string) string {
+	const own = "[each person’s own link]"
+	return strings.NewReplacer(announce.UnsubscribeMark, own, announce.PreferencesMark, own, announce.ArchiveMark, own, announce.NameMark, "").Replace(text)
 }
 
 // follow submits, then shows every change until nothing more happens by itself. It fails when a person is needed, as after a stop.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/crieur/crieur/internal/announce"
 )
 
 const markdown = `---
@@ -102,5 +104,16 @@ func TestWhatIsMissingIsRequired(t *testing.T) {
 		if code != exitInput || !strings.Contains(errs.String(), "texts: is required: give a title in at least one language") {
 			t.Errorf("%q: exit %d, %s", text, code, errs.String())
 		}
+	}
+}
+
+// What a mail would be is shown without the marks that stand for each person's own part.
+func TestPreviewShowsNoMarks(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	var out, errs strings.Builder
+	code := run(context.Background(), []string{"announce", "-", "--dry-run"}, []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}, streams{strings.NewReader(markdown), &out, &errs})
+	if code != exitDone || strings.Contains(out.String(), ".invalid") || strings.Contains(out.String(), announce.NameMark) || !strings.Contains(out.String(), "Se désabonner\u00a0: [each person’s own link]") {
+		t.Errorf("exit %d\n%s%s", code, out.String(), errs.String())
 	}
 }
