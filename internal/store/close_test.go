@@ -79,6 +79,96 @@ func TestClosed(t *testing.T) {
 	})
 }
 
+// rush is letters that leave as fast as several servers can send them.
+type rush struct {
+	t           *testing.T
+	all         []*DB
+	cancelled   atomic.Bool
+	begun, late atomic.Int64
+	stop        chan struct{}
+	group       sync.WaitGroup
+}
+
+// rushing lets workers plan and send the letters of announcements until halt.
+func rushing(t *testing.T, all []*DB, workers int, ids ...announce.ID) *rush {
+	r := &rush{t: t, all: all, stop: make(chan struct{})}
+	for i := range workers {
+		r.group.Go(func() {
+			for {
+				select {
+				case <-r.stop:
+					return
+				default:
+				}
+				if err := r.round(all[i%len(all)], ids); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	return r
+}
+
+func (r *rush) round(db *DB, ids []announce.ID) error {
+	ctx := r.t.Context()
+	if _, _, err := db.Plan(ctx, 20); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		b, err := db.Lease(ctx, "email", id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 5})
+		if err != nil {
+			return err
+		}
+		for _, l := range b.Letters {
+			off := r.cancelled.Load()
+			began, _, err := db.Advance(ctx, nil, l)
+			if err != nil {
+				return err
+			}
+			if began != Begun {
+				continue
+			}
+			if r.begun.Add(1); off {
+				r.late.Add(1)
+			}
+			if _, _, err := db.Advance(ctx, arrived(l, db.Now()), nil); err != nil {
+				return err
+			}
+		}
+		if len(b.Letters) > 0 {
+			if err := db.GiveBack(ctx, &b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cancel accepts a cancellation after so many letters began, lets the servers go on for a while, and halts them. Nothing may
+// have begun afterwards.
+func (r *rush) cancel(after int64, how func() error) {
+	r.t.Helper()
+	for r.begun.Load() < after && !r.t.Failed() {
+		runtime.Gosched()
+	}
+	err := how()
+	r.cancelled.Store(true)
+	if err != nil {
+		r.t.Error(err)
+	}
+	for range 20 { // looks of all servers that could begin something
+		if _, _, err := r.all[0].Plan(r.t.Context(), 20); err != nil {
+			r.t.Error(err)
+		}
+	}
+	close(r.stop)
+	r.group.Wait()
+	if r.late.Load() > 0 || r.begun.Load() < after {
+		r.t.Errorf("%d letters began after the cancellation, of %d", r.late.Load(), r.begun.Load())
+	}
+}
+
 // Cancelled while its reminder is being planned and sent by every server: nothing begins afterwards.
 func TestCancelledWhileRemindersLeave(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
@@ -92,83 +182,66 @@ func TestCancelledWhileRemindersLeave(t *testing.T) {
 		reminder := sample(db).personal(db, "email")
 		reminder.Announcement.Kind, reminder.Announcement.Of = announce.KindReminder, id
 		later := save(t, db, reminder)
-
-		var cancelled atomic.Bool
-		var begun, late atomic.Int64
-		var group sync.WaitGroup
-		stop := make(chan struct{})
-		for i := range 6 {
-			group.Go(func() {
-				db := all[i%len(all)]
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if _, _, err := db.Plan(t.Context(), 20); err != nil {
-						t.Error(err)
-						return
-					}
-					for _, id := range []announce.ID{id, later} {
-						b, err := db.Lease(t.Context(), "email", id, LeaseOptions{Owner: "worker", Lease: time.Minute, Most: 5})
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						for _, l := range b.Letters {
-							off := cancelled.Load()
-							began, _, err := db.Advance(t.Context(), nil, l)
-							if err != nil {
-								t.Error(err)
-								return
-							}
-							if began != Begun {
-								continue
-							}
-							if begun.Add(1); off {
-								late.Add(1)
-							}
-							if _, _, err := db.Advance(t.Context(), arrived(l, db.Now()), nil); err != nil {
-								t.Error(err)
-								return
-							}
-						}
-						if len(b.Letters) > 0 {
-							if err := db.GiveBack(t.Context(), &b); err != nil {
-								t.Error(err)
-								return
-							}
-						}
-					}
-				}
-			})
-		}
-		for begun.Load() < n/4 && !t.Failed() {
-			runtime.Gosched()
-		}
-		c := s.next(db)
-		c.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
-		_, err := db.Change(t.Context(), 1, c, Change{Close: true})
-		cancelled.Store(true)
-		if err != nil {
-			t.Error(err)
-		}
-		after := begun.Load()
-		for range 20 { // looks of all servers that could begin something
-			if _, _, err := db.Plan(t.Context(), 20); err != nil {
-				t.Error(err)
-			}
-		}
-		close(stop)
-		group.Wait()
-		if late.Load() > 0 || after < n/4 {
-			t.Errorf("%d letters began after the cancellation, of %d", late.Load(), begun.Load())
-		}
+		rushing(t, all, 6, id, later).cancel(n/4, func() error {
+			c := s.next(db)
+			c.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+			_, err := db.Change(t.Context(), 1, c, Change{Close: true})
+			return err
+		})
 		planAll(t, db, 100)
 		for _, id := range []announce.ID{id, later} {
 			idle(t, db, id)
 			balanced(t, db, id, "email")
+		}
+	})
+}
+
+// Cancelled amid the reminder's own mailing, which two servers send while everybody has the announcement: nothing of it begins
+// afterwards, everybody who was told of the event hears that it is off, and nobody twice.
+func TestCancelledAmidARemindersMailing(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		all := p.servers(t)
+		db := all[0]
+		const n = 300
+		add(t, db, n)
+		s, child, w := waving(db)
+		s.Deliveries, s.Payloads = nil, s.Payloads[1:]
+		id := save(t, db, s)
+		planAll(t, db, 100)
+		for range n {
+			deliver(t, db, id)
+		}
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		p.clock.forward(24 * time.Hour)
+		planAll(t, db, 100)
+		var f Submission
+		r := rushing(t, all, 2, w.Child)
+		r.cancel(n/3, func() error {
+			c := s.next(db)
+			c.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+			gone := w
+			gone.State = WaveDropped
+			c.Waves = &Waves{All: []Wave{gone}, Stopped: []announce.ID{w.Child}}
+			f = following(db, c)
+			f.Announcement.Kind, f.Announcement.Channels = announce.KindCancellation, []string{"email"}
+			_, err := db.Change(t.Context(), 1, c, Change{Close: true, Follow: &f})
+			return err
+		})
+		planAll(t, db, 100)
+		idle(t, db, w.Child)
+		reminded := int(r.begun.Load())
+		if c := balanced(t, db, w.Child, "email"); reminded == n || c.By[announce.Published] != reminded || c.By[announce.Published]+c.By[announce.Retracted]+c.By[announce.SkippedState] != n {
+			t.Errorf("%d were reminded: %+v", reminded, c)
+		}
+		told := map[int64]bool{}
+		for range n {
+			told[deliver(t, db, f.Announcement.ID).Address] = true
+		}
+		idle(t, db, f.Announcement.ID)
+		if len(told) != n {
+			t.Errorf("%d of %d hear that it is off", len(told), n)
 		}
 	})
 }
