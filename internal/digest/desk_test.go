@@ -29,6 +29,7 @@ type desk struct {
 	*Service
 	t   testing.TB
 	db  *store.DB
+	o   store.Options
 	mu  sync.Mutex
 	now time.Time
 }
@@ -79,6 +80,7 @@ func newDesk(t testing.TB, o store.Options) *desk {
 	t.Helper()
 	d := &desk{t: t, now: instantOf(t, "2027-03-08T07:00")}
 	o.Clock = d.clock
+	d.o = o
 	var err error
 	d.db, err = store.Open(t.Context(), o)
 	must(t, err)
