@@ -162,7 +162,7 @@ func TestKillMailing(t *testing.T) {
 	unknown := map[string]bool{}
 	stray := 0
 	for _, d := range left {
-		asked := d.State() == announce.Unknown && d.Rest == announce.Person && d.Repeats > 0
+		asked := d.State() == announce.Unknown && d.Rest == announce.Person && d.Lost()
 		if !gone[d.To] && index(d.To)%250 != 11 {
 			stray++ // the mail server went away
 		}

@@ -28,13 +28,17 @@ type Delivery struct {
 
 	Attempts int       // calls since the last success or amendment
 	Looks    int       // times in a row that a lost call was looked for and not found
-	Repeats  int       // times that a lost call was repeated
+	Repeats  int       // times that a call was made again whose answer was lost
+	Cuts     int       // times that a call was made again which a death of this program cut
 	Since    int       // of what tells a change: the revision of the other announcement that its reader was told last; 0: not known
 	First    time.Time // when it first became due: the message's Date, kept for ever
 	Next     time.Time // no call before this
 	Rest     Rest
 	Fault    string // for the person who reads it: what went wrong, what to do
 }
+
+// Lost reports whether an earlier call was lost, so that it may have had its effect although none is under way.
+func (d Delivery) Lost() bool { return d.Repeats+d.Cuts > 0 }
 
 // Manner is how a post that can be seen is brought to a later revision.
 type Manner string

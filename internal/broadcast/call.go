@@ -28,7 +28,7 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 			d := ended(c.Delivery)
 			d.Attempts--
 			d.Rest, d.Fault = announce.Skipped, why
-			if d.Repeats > 0 {
+			if d.Lost() {
 				d = lost(d, c.Delivery)
 				d.Fault = "the answer to the call was lost, and now " + why
 			}

@@ -106,7 +106,7 @@ func (a ability) judge(c call, now time.Time, gap time.Duration) verdict {
 	default:
 		d.Next = now.Add(gap)
 	}
-	if d.Rest == announce.Failed && d.Repeats > 0 {
+	if d.Rest == announce.Failed && d.Lost() {
 		d = lost(d, c.Delivery) // as above
 	}
 	v.Delivery = d
@@ -139,11 +139,11 @@ func (a ability) settling(d announce.Delivery, now time.Time) step {
 	return ask
 }
 
-// mayRepeat reports whether a lost call may be made once more, where most is how often. A call that this program's own
-// death cut (no fault was ever seen) may be made again after further deaths, so that a rough night asks nobody anything.
+// mayRepeat reports whether a lost call may be made once more, where most is how often when its answer was lost. One that this
+// program's own death cut (no fault was ever seen) is counted by itself, so that a rough night asks nobody anything.
 func mayRepeat(d announce.Delivery, most int) bool {
 	if d.Fault == "" {
-		most = max(most, crashesMost)
+		return d.Cuts < crashesMost
 	}
 	return d.Repeats < most
 }
@@ -170,8 +170,11 @@ func looked(d announce.Delivery, r announce.Receipt, found bool, now time.Time, 
 
 // onceMore lets d be called again although a call of it was lost.
 func onceMore(d announce.Delivery, now time.Time) announce.Delivery {
-	d = ended(d)
-	d.Repeats++
+	if d = ended(d); d.Fault == "" {
+		d.Cuts++
+	} else {
+		d.Repeats++
+	}
 	d.Looks = 0
 	d.Next = now
 	return d
@@ -204,7 +207,7 @@ func done(d announce.Delivery, verb announce.Verb, r announce.Receipt) announce.
 		d.Shown, d.Receipt, d.Posted, d.Edits = d.CallRev, r, r.At, 0
 	}
 	d = ended(d)
-	d.Attempts, d.Looks, d.Repeats, d.Rest, d.Fault = 0, 0, 0, announce.Moving, ""
+	d.Attempts, d.Looks, d.Repeats, d.Cuts, d.Rest, d.Fault = 0, 0, 0, 0, announce.Moving, ""
 	return d
 }
 

@@ -89,9 +89,11 @@ func TestSettling(t *testing.T) {
 	repeated := calling(announce.Publish)
 	repeated.Repeats, repeated.Fault = 1, "no answer"
 	crashed := calling(announce.Publish)
-	crashed.Repeats = 1
+	crashed.Cuts = 1
+	after := crashed // the answer to what was made again after a death is lost: the one repeat is still to come
+	after.Fault = "no answer"
 	crashing := calling(announce.Publish)
-	crashing.Repeats = crashesMost
+	crashing.Cuts = crashesMost
 	unwanted := calling(announce.Publish)
 	unwanted.Wanted = false
 	for _, c := range []struct {
@@ -109,6 +111,7 @@ func TestSettling(t *testing.T) {
 		{"mail", calling(announce.Publish), again},
 		{"mail", repeated, ask},
 		{"mail", crashed, again},
+		{"mail", after, again},
 		{"mail", crashing, ask},
 		{"mail", unwanted, ask},
 		{"x premium", calling(announce.Amend), look},

@@ -369,6 +369,6 @@ func settled(d announce.Delivery, saw Saw, r announce.Receipt, now time.Time) (a
 	default:
 		return d, announce.Faults{{Field: "saw", Say: fmt.Sprintf("%q does not apply: this delivery is %s", saw, d.State())}}
 	}
-	d.Attempts, d.Looks, d.Repeats, d.Rest, d.Fault, d.Next = 0, 0, 0, announce.Moving, "", now
+	d.Attempts, d.Looks, d.Repeats, d.Cuts, d.Rest, d.Fault, d.Next = 0, 0, 0, 0, announce.Moving, "", now
 	return d, nil
 }

@@ -163,7 +163,7 @@ func (r *round) endAll(ctx context.Context, steps []*laneStep) error {
 	if len(plans) > 0 {
 		if err := r.t.each(ctx, `UPDATE letters l SET shown = call_rev, told = call_rev, receipt_id = v.id, receipt_url = v.url, receipt_at = v.at, calling = '', call_rev = 0, began = 0, attempts = 0
 			FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[]) AS v (plan, address, began, id, url, at)
-			WHERE l.plan = v.plan AND l.address = v.address AND l.began = v.began AND calling = 'publish' AND rest = '' AND fault = '' AND looks = 0 AND repeats = 0
+			WHERE l.plan = v.plan AND l.address = v.address AND l.began = v.began AND calling = 'publish' AND rest = '' AND fault = '' AND looks = 0 AND repeats = 0 AND cuts = 0
 			AND wanted = 1 AND rev = call_rev AND next <= first_due RETURNING l.plan, l.address`,
 			[]any{plans, addresses, began, ids, urls, when}, func(scan func(...any) error) error {
 				var plan, address int64

@@ -114,7 +114,7 @@ func (t *tx) leased(ctx context.Context, plan, fence int64) ([]*Letter, error) {
 
 // fresh reads the fresh letters of a range that have something to do: quickly those that were never tried, which are nearly all.
 func (t *tx) fresh(ctx context.Context, plan, first, last int64) (all []*Letter, err error) {
-	const untried = `l.wanted = 1 AND l.shown = 0 AND l.calling = '' AND l.attempts = 0 AND l.looks = 0 AND l.repeats = 0 AND l.rest = '' AND l.fault = ''`
+	const untried = `l.wanted = 1 AND l.shown = 0 AND l.calling = '' AND l.attempts = 0 AND l.looks = 0 AND l.repeats = 0 AND l.cuts = 0 AND l.rest = '' AND l.fault = ''`
 	err = t.each(ctx, `SELECT l.address, l.language, l.rev, l.first_due, a.address, a.name, a.updated_at FROM letters l JOIN addresses a ON a.id = l.address
 		WHERE l.plan = ? AND l.address >= ? AND l.address <= ? AND l.next = l.first_due AND `+untried+` ORDER BY l.address`, []any{plan, first, last}, func(scan func(...any) error) error {
 		l := &Letter{Plan: plan}

@@ -66,13 +66,13 @@ const (
 		ELSE 'waiting' END)`
 )
 
-const letterQuery = `SELECT l.plan, l.address, l.language, l.wanted, l.rev, l.shown, l.calling, l.call_rev, l.began, l.attempts, l.looks, l.repeats,
+const letterQuery = `SELECT l.plan, l.address, l.language, l.wanted, l.rev, l.shown, l.calling, l.call_rev, l.began, l.attempts, l.looks, l.repeats, l.cuts,
 	l.since, l.told, l.first_due, l.next, l.rest, l.fault, l.receipt_id, l.receipt_url, l.receipt_at, a.address, a.name, a.updated_at
 	FROM letters l JOIN addresses a ON a.id = l.address `
 
 func scanLetter(scan func(...any) error, l *Letter) error {
 	var wanted, began, first, next, receipt int64
-	err := scan(&l.Plan, &l.Address, &l.Language, &wanted, &l.Rev, &l.Shown, &l.Calling, &l.CallRev, &began, &l.Attempts, &l.Looks, &l.Repeats,
+	err := scan(&l.Plan, &l.Address, &l.Language, &wanted, &l.Rev, &l.Shown, &l.Calling, &l.CallRev, &began, &l.Attempts, &l.Looks, &l.Repeats, &l.Cuts,
 		&l.Since, &l.told, &first, &next, &l.Rest, &l.Fault, &l.Receipt.ID, &l.Receipt.URL, &receipt, &l.To, &l.Name, &l.updated)
 	l.ID = LetterKey(l.Plan, l.Address)
 	l.Wanted, l.Began, l.First, l.Next, l.Receipt.At = wanted == 1, at(began), at(first), at(next), at(receipt)
@@ -128,9 +128,9 @@ func (l *Letter) later() bool { return l.Next.After(l.First) }
 // putLetter writes all of a letter, and counts it in its new state.
 func (t *tx) putLetter(ctx context.Context, before announce.State, l *Letter) error {
 	_, err := t.exec(ctx, `UPDATE letters SET language = ?, wanted = ?, rev = ?, shown = ?, calling = ?, call_rev = ?, began = ?, attempts = ?, looks = ?,
-		repeats = ?, since = ?, told = ?, first_due = ?, next = ?, rest = ?, fault = ?, receipt_id = ?, receipt_url = ?, receipt_at = ? WHERE plan = ? AND address = ?`,
+		repeats = ?, cuts = ?, since = ?, told = ?, first_due = ?, next = ?, rest = ?, fault = ?, receipt_id = ?, receipt_url = ?, receipt_at = ? WHERE plan = ? AND address = ?`,
 		string(l.Language), flag(l.Wanted), l.Rev, l.Shown, string(l.Calling), l.CallRev, us(l.Began), l.Attempts, l.Looks,
-		l.Repeats, l.Since, l.told, us(l.First), us(l.Next), string(l.Rest), clean(l.Fault), clean(l.Receipt.ID), clean(l.Receipt.URL), us(l.Receipt.At), l.Plan, l.Address)
+		l.Repeats, l.Cuts, l.Since, l.told, us(l.First), us(l.Next), string(l.Rest), clean(l.Fault), clean(l.Receipt.ID), clean(l.Receipt.URL), us(l.Receipt.At), l.Plan, l.Address)
 	t.count(l.Plan, before, -1)
 	t.count(l.Plan, l.State(), 1)
 	return err

@@ -243,3 +243,33 @@ func TestUnsubscribedWhileUnknown(t *testing.T) {
 		balanced(t, db, id, "email")
 	})
 }
+
+// Who waits for a repeat of a mail whose answer was lost may have it: too late for the repeat, it is not known, and not skipped.
+func TestSkippedAfterALostCall(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 3)
+		id := save(t, db, sample(db, "slack").personal(db, "email"))
+		planAll(t, db, 10)
+		for _, count := range []func(*announce.Delivery){func(d *announce.Delivery) { d.Repeats = 1 }, func(d *announce.Delivery) { d.Cuts = 1 }} {
+			end(t, db, refused(write(t, db, id), func(d *announce.Delivery) {
+				d.Next = db.Now().Add(time.Hour)
+				count(d)
+			}))
+		}
+		c := claim(t, db, "slack", id)
+		d := c.Delivery
+		d.Calling, d.CallRev, d.Began, d.Repeats, d.Next = announce.Nothing, 0, time.Time{}, 1, db.Now().Add(time.Hour)
+		record(t, db, c, d)
+		for _, account := range []string{"email", "slack"} {
+			must(t, db.Skip(t.Context(), account, id, "the event is over", ""))
+		}
+		if n := balanced(t, db, id, "email"); n.By[announce.Unknown] != 2 || n.By[announce.SkippedState] != 1 {
+			t.Errorf("%+v", n)
+		}
+		if d := only(t, db, id, "slack"); d.State() != announce.Unknown || d.Rest != announce.Person || !strings.Contains(d.Fault, "lost") {
+			t.Errorf("%+v", d)
+		}
+		idle(t, db, id)
+	})
+}

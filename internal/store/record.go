@@ -32,7 +32,7 @@ func (h *held) record(d announce.Delivery) {
 	amended, turned := h.Rev != d.Rev, h.Wanted != d.Wanted
 	next := h.Next
 	h.Shown, h.Receipt, h.Posted, h.Edits, h.Calling, h.CallRev, h.Began = d.Shown, d.Receipt, d.Posted, d.Edits, d.Calling, d.CallRev, d.Began
-	h.Attempts, h.Looks, h.Repeats, h.Next, h.Rest, h.Fault = d.Attempts, d.Looks, d.Repeats, d.Next, d.Rest, d.Fault
+	h.Attempts, h.Looks, h.Repeats, h.Cuts, h.Next, h.Rest, h.Fault = d.Attempts, d.Looks, d.Repeats, d.Cuts, d.Next, d.Rest, d.Fault
 	if !amended && !turned {
 		return
 	}
@@ -123,6 +123,14 @@ func (db *DB) Skip(ctx context.Context, account string, id announce.ID, fault, a
 	return db.hold(ctx, func(ctx context.Context, t *tx) error { return t.skip(ctx, account, id, fault, actor) })
 }
 
+// lostAnd begins the fault of what is not called any more, while it is not known how an earlier call ended.
+const lostAnd = "the answer to the call was lost, and now "
+
+// lose lets d, which is not called any more for a reason, rest until a person tells how a call ended that was lost before.
+func lose(d *announce.Delivery, fault string, now time.Time) {
+	d.Calling, d.CallRev, d.Began, d.Rest, d.Fault = announce.Publish, d.Rev, now, announce.Person, lostAnd+fault
+}
+
 func (t *tx) skip(ctx context.Context, account string, id announce.ID, fault, actor string) error {
 	p, planned, err := t.planOf(ctx, id, account)
 	if err != nil {
@@ -141,7 +149,12 @@ func (t *tx) skip(ctx context.Context, account string, id announce.ID, fault, ac
 	}
 	for _, h := range rows {
 		before := h.Delivery
-		h.Rest, h.Fault = announce.Skipped, fault
+		if h.Rest, h.Fault = announce.Skipped, fault; h.Lost() {
+			lose(&h.Delivery, fault, t.now)
+			if err := t.putIs(ctx, h); err != nil {
+				return err
+			}
+		}
 		if err := t.putShould(ctx, h); err != nil {
 			return err
 		}

@@ -165,7 +165,7 @@ func (r *round) mayBegin(ctx context.Context, a *advance) (bool, *plan, error) {
 }
 
 const endQuick = `UPDATE letters SET shown = call_rev, told = call_rev, receipt_id = ?, receipt_url = ?, receipt_at = ?, calling = '', call_rev = 0, began = 0, attempts = 0
-	WHERE plan = ? AND address = ? AND began = ? AND calling = 'publish' AND rest = '' AND fault = '' AND looks = 0 AND repeats = 0 AND wanted = 1 AND rev = call_rev
+	WHERE plan = ? AND address = ? AND began = ? AND calling = 'publish' AND rest = '' AND fault = '' AND looks = 0 AND repeats = 0 AND cuts = 0 AND wanted = 1 AND rev = call_rev
 	AND next <= first_due`
 
 // end writes how a letter ended.
@@ -313,8 +313,13 @@ func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
 	}
 	if fault != "" {
 		l.Rest, l.Fault = announce.Skipped, fault
-		if l.Calling != announce.Nothing {
+		switch {
+		case l.Calling != announce.Nothing:
 			l.Calling, l.Fault = announce.Nothing, faultMaybe
+		case l.Lost() && fault == faultClosed:
+			lose(&l.Delivery, fault, t.now)
+		case l.Lost():
+			l.Fault = faultMaybe
 		}
 		l.place()
 		return t.putLetter(ctx, before, l)

@@ -8,7 +8,7 @@ import (
 )
 
 const deliveryColumns = `id, announcement, account, language, part, wanted, rev, manner, shown, receipt_id, receipt_url, receipt_at, posted_at, edits,
-	calling, call_rev, began, attempts, looks, repeats, first_due, next, rest, fault, follows, follows_rev, since`
+	calling, call_rev, began, attempts, looks, repeats, cuts, first_due, next, rest, fault, follows, follows_rev, since`
 
 const heldColumns = deliveryColumns + `, fence, lease_until, owner`
 
@@ -24,7 +24,7 @@ type held struct {
 func scanHeld(scan func(...any) error) (h held, err error) {
 	var wanted, receipt, posted, began, first, next int64
 	err = scan(&h.ID, &h.Announcement, &h.Account, &h.Language, &h.Part, &wanted, &h.Rev, &h.Manner, &h.Shown, &h.Receipt.ID, &h.Receipt.URL, &receipt, &posted, &h.Edits,
-		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &first, &next, &h.Rest, &h.Fault, &h.follows, &h.before, &h.Since, &h.fence, &h.lease, &h.owner)
+		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &h.Cuts, &first, &next, &h.Rest, &h.Fault, &h.follows, &h.before, &h.Since, &h.fence, &h.lease, &h.owner)
 	h.Wanted, h.Receipt.At, h.Posted, h.Began, h.First, h.Next = wanted == 1, at(receipt), at(posted), at(began), at(first), at(next)
 	return h, err
 }
@@ -51,7 +51,7 @@ func (t *tx) insert(ctx context.Context, all []held) (int64, error) {
 			h.First = h.Next
 		}
 		rows[i] = []any{h.ID, string(h.Announcement), h.Account, string(h.Language), h.Part, flag(h.Wanted), h.Rev, string(h.Manner), h.Shown,
-			clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), us(h.Posted), h.Edits, string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats,
+			clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), us(h.Posted), h.Edits, string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats, h.Cuts,
 			us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), h.follows, h.before, h.Since}
 	}
 	return t.many(ctx, `INSERT INTO deliveries (`+deliveryColumns+`)`, rows, ` ON CONFLICT DO NOTHING`)
@@ -69,9 +69,9 @@ func (t *tx) insertAll(ctx context.Context, all []held) error {
 // putIs writes what is: everything that a call or a person can change, and the lease.
 func (t *tx) putIs(ctx context.Context, h held) error {
 	_, err := t.exec(ctx, `UPDATE deliveries SET shown = ?, receipt_id = ?, receipt_url = ?, receipt_at = ?, posted_at = ?, edits = ?,
-		calling = ?, call_rev = ?, began = ?, attempts = ?, looks = ?, repeats = ?, since = ?, next = ?, rest = ?, fault = ?, fence = ?, lease_until = ?, owner = ? WHERE id = ?`,
+		calling = ?, call_rev = ?, began = ?, attempts = ?, looks = ?, repeats = ?, cuts = ?, since = ?, next = ?, rest = ?, fault = ?, fence = ?, lease_until = ?, owner = ? WHERE id = ?`,
 		h.Shown, clean(h.Receipt.ID), clean(h.Receipt.URL), us(h.Receipt.At), us(h.Posted), h.Edits,
-		string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats, h.Since, us(h.Next), string(h.Rest), clean(h.Fault), h.fence, h.lease, h.owner, h.ID)
+		string(h.Calling), h.CallRev, us(h.Began), h.Attempts, h.Looks, h.Repeats, h.Cuts, h.Since, us(h.Next), string(h.Rest), clean(h.Fault), h.fence, h.lease, h.owner, h.ID)
 	return err
 }
 

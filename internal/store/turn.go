@@ -46,7 +46,9 @@ const (
 	turnStopped = `UPDATE letters SET wanted = 0, attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END, rest = CASE WHEN calling <> '' THEN rest ELSE '' END,
 		fault = CASE WHEN calling <> '' THEN fault ELSE '' END, next = CASE WHEN calling <> '' THEN next ELSE first_due END
 		WHERE plan = ? AND address > ? AND address <= ? AND shown = 0 AND rest <> 'skipped'`
-	turnSkipped = `UPDATE letters SET rest = 'skipped', fault = ?, next = first_due
+	turnSkipped = `UPDATE letters SET rest = CASE WHEN repeats + cuts > 0 THEN 'person' ELSE 'skipped' END, calling = CASE WHEN repeats + cuts > 0 THEN 'publish' ELSE '' END,
+		call_rev = CASE WHEN repeats + cuts > 0 THEN rev ELSE 0 END, began = CASE WHEN repeats + cuts > 0 THEN CAST(? AS BIGINT) ELSE 0 END,
+		fault = CASE WHEN repeats + cuts > 0 THEN CAST(? AS TEXT) ELSE CAST(? AS TEXT) END, next = first_due
 		WHERE plan = ? AND address > ? AND address <= ? AND rest = '' AND calling = '' AND wanted = 1 AND shown = 0`
 )
 
@@ -71,7 +73,7 @@ func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
 	case "unwanted":
 		_, err = t.exec(ctx, turnUnwanted, rest, fault, rest, now, now, p.id, after, to)
 	case "skipped":
-		_, err = t.exec(ctx, turnSkipped, fault, p.id, after, to)
+		_, err = t.exec(ctx, turnSkipped, now, lostAnd+fault, fault, p.id, after, to)
 	}
 	if err != nil {
 		return err

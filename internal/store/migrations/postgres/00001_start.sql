@@ -181,6 +181,7 @@ CREATE TABLE letters (
 	attempts    BIGINT NOT NULL DEFAULT 0,
 	looks       BIGINT NOT NULL DEFAULT 0,
 	repeats     BIGINT NOT NULL DEFAULT 0,
+	cuts        BIGINT NOT NULL DEFAULT 0,
 	first_due   BIGINT NOT NULL,
 	next        BIGINT NOT NULL,
 	rest        TEXT   NOT NULL DEFAULT '',
@@ -240,7 +241,8 @@ CREATE TABLE deliveries (
 	began        BIGINT NOT NULL,
 	attempts     BIGINT NOT NULL,
 	looks        BIGINT NOT NULL,
-	repeats      BIGINT NOT NULL,
+	repeats      BIGINT NOT NULL, -- of a call whose answer was lost
+	cuts         BIGINT NOT NULL, -- of a call that a death of the program cut
 	first_due    BIGINT NOT NULL,
 	next         BIGINT NOT NULL,
 	rest         TEXT    NOT NULL,

@@ -181,6 +181,7 @@ CREATE TABLE letters (
 	attempts    INTEGER NOT NULL DEFAULT 0,
 	looks       INTEGER NOT NULL DEFAULT 0,
 	repeats     INTEGER NOT NULL DEFAULT 0,
+	cuts        INTEGER NOT NULL DEFAULT 0,
 	first_due   INTEGER NOT NULL,
 	next        INTEGER NOT NULL,
 	rest        TEXT   NOT NULL DEFAULT '',
@@ -240,7 +241,8 @@ CREATE TABLE deliveries (
 	began        INTEGER NOT NULL,
 	attempts     INTEGER NOT NULL,
 	looks        INTEGER NOT NULL,
-	repeats      INTEGER NOT NULL,
+	repeats      INTEGER NOT NULL, -- of a call whose answer was lost
+	cuts         INTEGER NOT NULL, -- of a call that a death of the program cut
 	first_due    INTEGER NOT NULL,
 	next         INTEGER NOT NULL,
 	rest         TEXT    NOT NULL,
