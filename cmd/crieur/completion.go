@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -29,10 +30,15 @@ func (c completionCmd) Run(s *session) error {
 	return err
 }
 
+// shown are the commands of a command that people are told of.
+func shown(n *kong.Node) []*kong.Node {
+	return slices.DeleteFunc(slices.Clone(n.Children), func(c *kong.Node) bool { return c.Hidden })
+}
+
 // words are what may follow a command: its commands and flags.
 func words(n *kong.Node) string {
 	var w []string
-	for _, child := range n.Children {
+	for _, child := range shown(n) {
 		w = append(w, child.Name)
 	}
 	for _, f := range n.Flags {
@@ -44,13 +50,13 @@ func words(n *kong.Node) string {
 func bashCompletion(app *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("_crieur() {\n  local cur=${COMP_WORDS[COMP_CWORD]} words\n  case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n")
-	for _, c := range app.Children {
-		for _, sub := range c.Children {
+	for _, c := range shown(app.Node) {
+		for _, sub := range shown(c) {
 			fmt.Fprintf(&b, "    %q*) [ $COMP_CWORD -gt 2 ] && words=%q ;;\n", c.Name+" "+sub.Name, words(sub))
 		}
 	}
 	b.WriteString("  esac\n  if [ -z \"$words\" ]; then case \"${COMP_WORDS[1]}\" in\n")
-	for _, c := range app.Children {
+	for _, c := range shown(app.Node) {
 		fmt.Fprintf(&b, "    %s) [ $COMP_CWORD -gt 1 ] && words=%q ;;\n", c.Name, words(c))
 	}
 	fmt.Fprintf(&b, "  esac; fi\n  [ $COMP_CWORD -eq 1 ] && words=%q\n", words(app.Node))
@@ -71,18 +77,18 @@ func fishCompletion(app *kong.Application) string {
 			fmt.Fprintf(&b, "complete -c crieur -n %s -l %s%s -d %s\n", quote(when), f.Name, value, quote(f.Help))
 		}
 	}
-	for _, c := range app.Children {
+	for _, c := range shown(app.Node) {
 		fmt.Fprintf(&b, "complete -c crieur -f -n __fish_use_subcommand -a %s -d %s\n", c.Name, quote(c.Help))
 		within := "__fish_seen_subcommand_from " + c.Name
 		var subs []string
-		for _, sub := range c.Children {
+		for _, sub := range shown(c) {
 			subs = append(subs, sub.Name)
 		}
 		before := within
 		if len(subs) > 0 {
 			before += "; and not __fish_seen_subcommand_from " + strings.Join(subs, " ")
 		}
-		for _, sub := range c.Children {
+		for _, sub := range shown(c) {
 			fmt.Fprintf(&b, "complete -c crieur -f -n %s -a %s -d %s\n", quote(before), sub.Name, quote(sub.Help))
 			flags(within+"; and __fish_seen_subcommand_from "+sub.Name, sub)
 		}

@@ -101,6 +101,9 @@ func TestFishCompletes(t *testing.T) {
 func TestCompletionsKnowEveryFlag(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		script := completion(t, shell)
+		if strings.Contains(script, "sink") {
+			t.Errorf("%s: a hidden command is offered", shell)
+		}
 		eachCommand(t, func(words string, n *kong.Node) {
 			for _, f := range n.Flags {
 				found := false
