@@ -257,14 +257,23 @@ type settleCmd struct {
 	Saw      broadcast.Saw `required:"" enum:"appeared,absent,done" help:"appeared: the post, or its change, is there. absent: it is not, do it again. done: I did by hand what was wanted."`
 	URL      string        `name:"url" help:"Where the post can be seen."`
 	Receipt  string        `help:"The platform's ID of the post, if you know it."`
+	All      bool          `help:"Of a channel that writes to people: say it of every message of which nobody knows whether it arrived."`
 }
 
 func (settleCmd) Help() string {
-	return "Example:\n  crieur settle 01kx... slack --saw appeared --url https://example.slack.com/archives/C1/p1"
+	return "Examples:\n  crieur settle 01kx... slack --saw appeared --url https://example.slack.com/archives/C1/p1\n  crieur settle 01kx... email --saw absent --all"
 }
 
 func (c settleCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
+		if c.All {
+			n, err := r.SettleUnknown(ctx, c.ID, web.Unsure{Channel: c.Delivery, Saw: c.Saw})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(s.out, "%d messages are settled.\n", n)
+			return err
+		}
 		st, err := r.Status(ctx, c.ID)
 		if err != nil {
 			return err

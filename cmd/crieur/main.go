@@ -64,6 +64,7 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens of the API."`
 	Webpush     webpushCmd     `cmd:"" help:"Make keys for notifications in browsers."`
 	Tasks       tasksCmd       `cmd:"" help:"List what waits for a person, or show one task with the text to post."`
+	Unknown     unknownCmd     `cmd:"" help:"List the messages to people of which nobody knows whether they arrived."`
 	Channels    channelsCmd    `cmd:"" help:"List the channels: what each can do, and how it is."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at every account without changing anything, and say what to do."`
 	Bench       benchCmd       `cmd:"" help:"Measure this machine with simulated platforms."`

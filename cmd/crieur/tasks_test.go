@@ -106,6 +106,9 @@ func TestTaskIsToldOnceAndSettledOnItsPage(t *testing.T) {
 	if out := c.run("tasks"); !strings.Contains(out, "Nothing waits") {
 		t.Error(out)
 	}
+	if out := c.run("unknown"); !strings.Contains(out, "it is known") {
+		t.Error(out)
+	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-dead
 }

@@ -19,8 +19,8 @@ func homes() []home {
 	sql := []string{"internal/store"}
 	return []home{
 		{"github.com/nats-io/", []string{"queue"}, []string{"deploy"}, "the queue is the only part that knows NATS"},
-		{"database/sql", sql, []string{"internal/digest"}, "the store is the only part that writes SQL, and tests make schemas for it"},
-		{"github.com/jackc/pgx/", sql, []string{"internal/digest"}, "the store is the only part that knows its databases"},
+		{"database/sql", sql, []string{"internal/digest", "internal/broadcast"}, "the store is the only part that writes SQL, and tests make schemas for it"},
+		{"github.com/jackc/pgx/", sql, []string{"internal/digest", "internal/broadcast"}, "the store is the only part that knows its databases"},
 		{"modernc.org/sqlite", sql, nil, "the store is the only part that knows its databases"},
 		{"github.com/pressly/goose/", sql, nil, "the store is the only part that knows its databases"},
 		{"testing", []string{"publishers/publishertest"}, []string{everything}, "simulated platforms are linked into the program, which needs no test machinery"},

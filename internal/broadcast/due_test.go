@@ -25,13 +25,11 @@ import (
 
 // So many reminders are due at the same moment (DUE, by default 40): each is told once.
 func TestManyRemindersDue(t *testing.T) {
-	t.Parallel()
 	manyReminders(t, store.Options{Dir: t.TempDir(), MinFree: -1}, 1)
 }
 
 // They are with two servers on one Postgres.
 func TestManyRemindersDueOnPostgres(t *testing.T) {
-	t.Parallel()
 	base := os.Getenv("CRIEUR_TEST_POSTGRES")
 	if base == "" {
 		t.Skip("CRIEUR_TEST_POSTGRES is not set to the URL of a Postgres in which schemas may be made")

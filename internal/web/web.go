@@ -97,6 +97,7 @@ func Handler(o Options) http.Handler {
 	s.operations()
 	s.events()
 	s.tasks()
+	s.unknownLetters()
 	s.schedule()
 	s.digests()
 	s.bounces()

@@ -124,6 +124,26 @@ func (c *Client) Tasks(ctx context.Context) ([]broadcast.Task, error) {
 	return out.Tasks, err
 }
 
+// UnknownLetters lists messages to people of which nobody knows whether they arrived, of one announcement or (id empty) of all:
+// a page, after the delivery that the last page ended with.
+func (c *Client) UnknownLetters(ctx context.Context, id announce.ID, after string) ([]broadcast.UnknownLetter, error) {
+	var out struct {
+		Letters []broadcast.UnknownLetter `json:"letters"`
+	}
+	q := url.Values{"announcement": {string(id)}, "after": {after}, "limit": {"1000"}}
+	_, err := c.do(ctx, "GET", "/v1/letters/unknown?"+q.Encode(), nil, nil, &out)
+	return out.Letters, err
+}
+
+// SettleUnknown says the same of all those of an announcement on an account that wait for a person.
+func (c *Client) SettleUnknown(ctx context.Context, id announce.ID, u web.Unsure) (settled int, err error) {
+	var out struct {
+		Settled int `json:"settled"`
+	}
+	_, err = c.do(ctx, "POST", "/v1/announcements/"+url.PathEscape(string(id))+"/letters/settle", nil, u, &out)
+	return out.Settled, err
+}
+
 // Task is one of them, or how a delivery stands that waits for nobody.
 func (c *Client) Task(ctx context.Context, delivery string) (t broadcast.Task, err error) {
 	_, err = c.do(ctx, "GET", "/v1/tasks/"+url.PathEscape(delivery), nil, nil, &t)
