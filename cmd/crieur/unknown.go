@@ -17,7 +17,7 @@ type unknownCmd struct {
 func (unknownCmd) Help() string {
 	return "A message is here when its answer was lost and it was then refused, or lost again. They hold nothing up.\n" +
 		"Say what became of one, or of all of an announcement: appeared counts it as arrived, absent sends it anew.\n\n" +
-		"Examples:\n  crieur unknown\n  crieur settle 01kx... DELIVERY --saw absent\n  crieur settle 01kx... email --saw appeared --all"
+		"Examples:\n  crieur unknown\n  crieur unknown 01kx...\n  crieur settle 01kx... DELIVERY --saw absent\n  crieur settle 01kx... email --saw appeared --all"
 }
 
 func (c unknownCmd) Run(ctx context.Context, s *session) error {

@@ -259,7 +259,7 @@ func TestCancelledInEveryReminder(t *testing.T) {
 		reminder.Announcement.Kind, reminder.Announcement.Of, reminder.Announcement.OfRev = announce.KindReminder, id, 1
 		later := save(t, db, reminder)
 		planAll(t, db, 1000)
-		must(t, raw(db, `UPDATE letters SET shown = 1`))
+		must(t, raw(db, `UPDATE letters SET shown = 1, told = 1`))
 		must(t, raw(db, `UPDATE tallies SET published = waiting, waiting = 0`))
 		balanced(t, db, later, "email")
 		renewed := reminder.next(db)

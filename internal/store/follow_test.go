@@ -301,7 +301,7 @@ func TestCorrectionsAreForEverybodyAtOnce(t *testing.T) {
 		if c := balanced(t, db, id, "email"); c.Rest.IsZero() {
 			t.Fatal("the mailing itself is not tried out")
 		}
-		must(t, raw(db, `UPDATE letters SET shown = 1`))
+		must(t, raw(db, `UPDATE letters SET shown = 1, told = 1`))
 		must(t, raw(db, `UPDATE tallies SET waiting = 0, published = ?`, n))
 		next, f, told := followed(t, db, s, Change{}, "email")
 		planAll(t, db, 1000)

@@ -337,7 +337,7 @@ func TestTurnedPageByPage(t *testing.T) {
 		id := save(t, db, s)
 		planAll(t, db, 1000)
 		must(t, raw(db, `UPDATE plans SET leased = ?`, n-10)) // as if all but the last had been leased
-		must(t, raw(db, `UPDATE letters SET shown = 1 WHERE address <= ?`, n-10))
+		must(t, raw(db, `UPDATE letters SET shown = 1, told = 1 WHERE address <= ?`, n-10))
 		must(t, raw(db, `UPDATE tallies SET waiting = 10, published = ?`, n-10))
 		b := lease(t, db, id, 5)
 		r := s.next(db)
