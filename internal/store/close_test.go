@@ -277,3 +277,36 @@ func TestCancelledInEveryReminder(t *testing.T) {
 		}
 	})
 }
+
+// Whoever waits, when the event is called off, for a repeat of a letter that was lost may have it: it is not known, and they hear
+// that it is off.
+func TestClosedAfterALostCall(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 2)
+		s := sample(db).personal(db, "email")
+		id := save(t, db, s)
+		planAll(t, db, 10)
+		lost := write(t, db, id)
+		end(t, db, refused(lost, func(d *announce.Delivery) { d.Repeats, d.Next = 1, db.Now().Add(time.Hour) }))
+		other := deliver(t, db, id)
+		n := s.next(db)
+		n.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+		f := following(db, n)
+		f.Announcement.Kind, f.Announcement.Channels = announce.KindCancellation, []string{"email"}
+		if told, err := db.Change(t.Context(), 1, n, Change{Follow: &f, Close: true}); !told || err != nil {
+			t.Fatal(told, err)
+		}
+		planAll(t, db, 10)
+		if c := balanced(t, db, id, "email"); c.By[announce.Unknown] != 1 || c.By[announce.Published] != 1 {
+			t.Errorf("%+v", c)
+		}
+		got := map[int64]bool{deliver(t, db, f.Announcement.ID).Address: true}
+		got[deliver(t, db, f.Announcement.ID).Address] = true
+		if !got[lost.Address] || !got[other.Address] {
+			t.Errorf("told %v", got)
+		}
+		p.clock.forward(2 * time.Hour)
+		idle(t, db, id)
+	})
+}

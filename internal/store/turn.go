@@ -43,14 +43,21 @@ const (
 			WHEN ? > first_due THEN ?
 			ELSE first_due + 1 END
 		WHERE plan = ? AND address > ? AND address <= ? AND (wanted = 1 OR shown > 0)`
-	turnStopped = `UPDATE letters SET wanted = 0, attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END, rest = CASE WHEN calling <> '' THEN rest ELSE '' END,
-		fault = CASE WHEN calling <> '' THEN fault ELSE '' END, next = CASE WHEN calling <> '' THEN next ELSE first_due END
+	turnStopped = `UPDATE letters SET wanted = 0, attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END,
+		calling = CASE WHEN calling = '' AND repeats + cuts > 0 THEN 'publish' ELSE calling END,
+		call_rev = CASE WHEN calling = '' AND repeats + cuts > 0 THEN rev ELSE call_rev END,
+		began = CASE WHEN calling = '' AND repeats + cuts > 0 THEN CAST(? AS BIGINT) ELSE began END,
+		rest = CASE WHEN calling <> '' THEN rest WHEN repeats + cuts > 0 THEN 'person' ELSE '' END,
+		fault = CASE WHEN calling <> '' THEN fault WHEN repeats + cuts > 0 THEN CAST(? AS TEXT) ELSE '' END, next = CASE WHEN calling <> '' THEN next ELSE first_due END
 		WHERE plan = ? AND address > ? AND address <= ? AND shown = 0 AND rest <> 'skipped'`
 	turnSkipped = `UPDATE letters SET rest = CASE WHEN repeats + cuts > 0 THEN 'person' ELSE 'skipped' END, calling = CASE WHEN repeats + cuts > 0 THEN 'publish' ELSE '' END,
 		call_rev = CASE WHEN repeats + cuts > 0 THEN rev ELSE 0 END, began = CASE WHEN repeats + cuts > 0 THEN CAST(? AS BIGINT) ELSE 0 END,
 		fault = CASE WHEN repeats + cuts > 0 THEN CAST(? AS TEXT) ELSE CAST(? AS TEXT) END, next = first_due
 		WHERE plan = ? AND address > ? AND address <= ? AND rest = '' AND calling = '' AND wanted = 1 AND shown = 0`
 )
+
+// stoppedWhy is why a letter is not sent again that may have arrived.
+const stoppedWhy = "it is not sent any more: it was cancelled, or another takes its place"
 
 // apply tells the letters after one address up to another, and counts what changed.
 func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
@@ -62,12 +69,12 @@ func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
 	switch u.how {
 	case "closed":
 		// A letter under way is looked at when its call has ended: nothing begins of a plan that is not wanted.
-		if _, err = t.exec(ctx, turnStopped+` AND calling = ''`, p.id, after, to); err != nil {
+		if _, err = t.exec(ctx, turnRevised+` AND (shown > 0 OR calling <> '')`, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, turnRevised+` AND (shown > 0 OR calling <> '')`, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to)
+		_, err = t.exec(ctx, turnStopped+` AND calling = ''`, now, lostAnd+stoppedWhy, p.id, after, to)
 	case "stopped":
-		_, err = t.exec(ctx, turnStopped, p.id, after, to)
+		_, err = t.exec(ctx, turnStopped, now, lostAnd+stoppedWhy, p.id, after, to)
 	case "revised":
 		_, err = t.exec(ctx, turnRevised, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to)
 	case "unwanted":
