@@ -43,10 +43,11 @@ run:
 build:
 	go build -trimpath -ldflags '-s -w' -o bin/crieur ./cmd/crieur
 
-## soak      kill the server LOOPS times (200), and in a mailing and a digest for 100,000, and see that nothing is lost or doubled
+## soak      kill the server LOOPS times (200), and in a mailing and a digest for 100,000, let 1,000 come due at once, and see that nothing is lost or doubled
 soak:
 	CRASH_LOOPS=$(LOOPS) MAIL_PEOPLE=100000 MAIL_KILLS=10 DIGEST_PEOPLE=100000 go test -run TestKill ./cmd/crieur -v -timeout 60m
 	CRIEUR_TEST_LIVES=600 go test -run TestChangingOnesMind ./internal/broadcast -timeout 60m
+	DUE=1000 go test -run 'TestManyDue|TestManyRemindersDue' ./cmd/crieur ./internal/digest ./internal/broadcast -v -timeout 60m
 
 ## fuzz      every fuzz target for FUZZTIME (60s)
 fuzz:

@@ -22,7 +22,7 @@ import (
 
 type benchEmailCmd struct {
 	People      int           `default:"100000" help:"How many people are written to."`
-	Connections int           `default:"32" help:"Connections to the mail server."`
+	Connections int           `default:"64" help:"Connections to the mail server."`
 	Postgres    string        `help:"URL of a Postgres to keep the record in; it is filled with made-up people. Default: SQLite in a temporary directory."`
 	RTT         time.Duration `name:"rtt" help:"Round trip to the mail server, put in by a proxy."`
 	Bytes       int           `default:"15000" help:"About how long a mail is."`

@@ -178,7 +178,7 @@ func (s *season) status(id announce.ID) Status {
 	return st
 }
 
-// quiet waits until nothing of an announcement and of its reminders is under way or due.
+// quiet waits until nothing of an announcement, of its reminders and of what tells its changes is under way or due.
 func (s *season) quiet(id announce.ID) {
 	s.Helper()
 	s.until("nothing is due any more", func() bool {
@@ -191,6 +191,9 @@ func (s *season) quiet(id announce.ID) {
 			if r.Child != "" {
 				all = append(all, s.status(r.Child))
 			}
+		}
+		for _, f := range st.Followers {
+			all = append(all, s.status(f.ID))
 		}
 		for _, st := range all {
 			for _, d := range st.Deliveries {
