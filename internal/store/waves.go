@@ -231,6 +231,12 @@ func (c conn) family(ctx context.Context, id announce.ID) (f family, err error) 
 // slack is how much nearer two messages about an event may be than they should: a mailing takes its time.
 const slack = 10 * time.Minute
 
+// kin is the condition on announcements a that they tell of the same event as another. It takes two times what that one is
+// of, and itself. The index of what follows holds nothing else.
+const kin = `(a.id = ? OR a.of = ? AND a.of <> '') AND a.id <> ?`
+
+const sparedQuery = `SELECT p.id FROM announcements a CROSS JOIN plans p WHERE ` + kin + ` AND p.announcement = a.id`
+
 // spared finds the mailings whose readers a wave's mailing leaves out, and since when they were read.
 func (t *tx) spared(ctx context.Context, p *plan) error {
 	f, err := t.family(ctx, p.announcement)
@@ -238,13 +244,12 @@ func (t *tx) spared(ctx context.Context, p *plan) error {
 		return err
 	}
 	p.audience.due, p.audience.since = p.first, p.first.Add(-f.apart+slack)
-	return t.each(ctx, `SELECT p.id FROM announcements a JOIN plans p ON p.announcement = a.id WHERE (a.id = ? OR a.of = ?) AND a.id <> ?`,
-		[]any{string(f.root), string(f.root), string(p.announcement)}, func(scan func(...any) error) error {
-			var id int64
-			err := scan(&id)
-			p.audience.spares = append(p.audience.spares, id)
-			return err
-		})
+	return t.each(ctx, sparedQuery, []any{string(f.root), string(f.root), string(p.announcement)}, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		p.audience.spares = append(p.audience.spares, id)
+		return err
+	})
 }
 
 // heard is the condition that somebody got, or is about to get, a letter of another mailing about the event. A call whose
@@ -266,10 +271,12 @@ func (who audience) heard() (string, []any) {
 func (t *tx) heardLately(ctx context.Context, p plan, address int64) (bool, error) {
 	since := us(t.now.Add(-p.apart + slack))
 	var one int
-	return t.one(ctx, `SELECT 1 FROM announcements own CROSS JOIN announcements a CROSS JOIN plans other CROSS JOIN letters told
-		WHERE own.id = ? AND (a.id = own.of OR a.of = own.of) AND a.id <> own.id AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
-		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' AND told.began > ?) LIMIT 1`, []any{string(p.announcement), address, since, since}, &one)
+	return t.one(ctx, heardQuery, []any{string(p.announcement), address, since, since}, &one)
 }
+
+const heardQuery = `SELECT 1 FROM announcements own CROSS JOIN announcements a CROSS JOIN plans other CROSS JOIN letters told
+	WHERE own.id = ? AND (a.id = own.of OR a.of = own.of AND a.of <> '') AND a.id <> own.id AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
+	AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' AND told.began > ?) LIMIT 1`
 
 // faultHeard is of a wave's post that comes too soon after another one about the event.
 const faultHeard = "another message about the event appeared here not long ago, or is about to"
@@ -283,7 +290,8 @@ func (t *tx) tooSoon(ctx context.Context, h held) (bool, error) {
 	}
 	var one int
 	since := us(t.now.Add(-f.apart + slack))
-	return t.one(ctx, `SELECT 1 FROM announcements a JOIN deliveries d ON d.announcement = a.id WHERE (a.id = ? OR a.of = ?) AND a.id <> ? AND d.account = ?
-		AND (d.shown > 0 AND d.posted_at > ? OR d.calling = 'publish' AND d.began > ? OR d.wanted = 1 AND d.shown = 0 AND d.rest = '' AND d.first_due <= ? AND (a.apart = 0 OR d.first_due > ?)) LIMIT 1`,
-		[]any{string(f.root), string(f.root), string(h.Announcement), h.Account, since, since, us(t.now), us(h.First)}, &one)
+	return t.one(ctx, soonQuery, []any{string(f.root), string(f.root), string(h.Announcement), h.Account, since, since, us(t.now), us(h.First)}, &one)
 }
+
+const soonQuery = `SELECT 1 FROM announcements a CROSS JOIN deliveries d WHERE ` + kin + ` AND d.announcement = a.id AND d.account = ?
+	AND (d.shown > 0 AND d.posted_at > ? OR d.calling = 'publish' AND d.began > ? OR d.wanted = 1 AND d.shown = 0 AND d.rest = '' AND d.first_due <= ? AND (a.apart = 0 OR d.first_due > ?)) LIMIT 1`
