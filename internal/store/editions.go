@@ -24,7 +24,7 @@ func (t *tx) putItems(ctx context.Context, a announce.Announcement) error {
 // inEdition finds the people who have, or are just getting, an edition that tells of the announcement of a plan, from
 // before a revision of it. Its arguments are that plan and that revision.
 const inEdition = `SELECT read.address FROM digest_items i CROSS JOIN letters read WHERE i.announcement = (SELECT announcement FROM plans WHERE id = ?) AND i.rev < ?
-	AND read.plan = i.plan AND (read.shown = i.edition_rev OR read.calling <> '' AND read.call_rev = i.edition_rev)`
+	AND read.plan = i.plan AND (read.told > 0 AND read.told = i.edition_rev OR read.calling = 'publish' AND read.call_rev = i.edition_rev)`
 
 // waits holds the letters of an edition that tells of what was changed, called off or taken back since: it is written anew
 // within seconds.

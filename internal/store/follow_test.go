@@ -445,3 +445,44 @@ func TestFollowTellsWhatDiffers(t *testing.T) {
 		}
 	})
 }
+
+// Whoever read of an event in a digest hears what became of it, also when the digest was edited before they could be written to:
+// nobody notices an edit. It counts for the account that wrote it, and no other.
+func TestFollowAnEditedDigest(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s := sample(db).personal(db, "email").personal(db, "sms")
+		id := save(t, db, s)
+		planAll(t, db, 10)
+		add(t, db, 1)
+		edition := sample(db).personal(db, "email")
+		digest := save(t, db, edition)
+		planAll(t, db, 10)
+		tells := func(rev int) {
+			must(t, raw(db, `INSERT INTO digest_items (announcement, plan, edition_rev, rev) SELECT CAST(? AS TEXT), id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM plans WHERE announcement = ?`,
+				string(id), rev, rev, string(digest)))
+		}
+		tells(1)
+		reader := deliver(t, db, digest)
+		groups, err := db.LastTold(t.Context(), id)
+		if must(t, err); !maps.Equal(groups["email"], map[int]int{1: 1}) || len(groups["sms"]) > 0 {
+			t.Errorf("%v", groups)
+		}
+		_, f, told := followed(t, db, s, Change{}, "email")
+		if !told {
+			t.Fatal("nobody is told")
+		}
+		must(t, db.Revise(t.Context(), 1, edition.next(db)))
+		tells(2)
+		p.clock.forward(time.Second)
+		if l := deliver(t, db, digest); l.Calling != announce.Amend {
+			t.Fatalf("%+v", l)
+		}
+		if n := planAll(t, db, 10); n != 1 {
+			t.Fatalf("%d hear of it", n)
+		}
+		if l := deliver(t, db, f.Announcement.ID); l.Address != reader.Address {
+			t.Errorf("%+v", l)
+		}
+	})
+}

@@ -28,7 +28,8 @@ func (l lastTold) before(rev int) (since int, older bool) {
 }
 
 // letterTold finds the letters by which people were told of the announcement of a plan, or may have been: address, rev, sure,
-// moving. Its arguments are the plan three times, each followed by those of which, a condition on letters l.
+// moving; which is a condition on letters l. Its arguments are the plan three times, each followed by those of which. Digests
+// are those of every channel: one address has only those of its own.
 func letterTold(which string) string {
 	const (
 		how     = `, CASE WHEN l.told > 0 THEN 1 ELSE 0 END AS sure, CASE WHEN l.calling = 'publish' AND l.rest = '' THEN 1 ELSE 0 END AS moving `
@@ -95,8 +96,14 @@ func (db *DB) LastTold(ctx context.Context, id announce.ID) (map[string]map[int]
 		return nil, db.fault(err)
 	}
 	for _, p := range plans {
-		if err := c.each(ctx, `SELECT rev, COUNT(*) FROM (SELECT address, COALESCE(MAX(CASE WHEN sure = 1 THEN rev END), MAX(rev)) AS rev FROM (`+letterTold("")+`) heard
-			GROUP BY address) people GROUP BY rev`, []any{p.id, p.id, p.id}, func(scan func(...any) error) error {
+		channel := p.audience.channel
+		var args []any
+		for range 3 {
+			args = append(args, p.id, channel, channel+"@%")
+		}
+		if err := c.each(ctx, `SELECT rev, COUNT(*) FROM (SELECT address, COALESCE(MAX(CASE WHEN sure = 1 THEN rev END), MAX(rev)) AS rev FROM (`+
+			letterTold(` AND l.plan IN (SELECT id FROM plans WHERE account = ? OR account LIKE ?)`)+`) heard
+			GROUP BY address) people GROUP BY rev`, args, func(scan func(...any) error) error {
 			var rev, n int
 			err := scan(&rev, &n)
 			count(p.account, rev, n)
