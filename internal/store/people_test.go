@@ -273,3 +273,31 @@ func TestSkippedAfterALostCall(t *testing.T) {
 		idle(t, db, id)
 	})
 }
+
+// Of a letter whose call was lost it stays unknown whether it arrived, when its person pauses before it is called once more.
+func TestPausedAfterALostCall(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 1)
+		id := save(t, db, sample(db).personal(db, "email"))
+		planAll(t, db, 10)
+		l := write(t, db, id)
+		end(t, db, refused(l, func(d *announce.Delivery) { d.Next, d.Repeats = db.Now().Add(time.Minute), 1 }))
+		_, err := db.ChangeAddress(t.Context(), l.Address, func(a *Address) error { a.PausedUntil = db.Now().Add(time.Hour); return nil }, Deed{Act: Changed, How: "ada"})
+		must(t, err)
+		p.clock.forward(time.Minute)
+		b := lease(t, db, id, 1)
+		if len(b.Letters) != 1 {
+			t.Fatalf("%+v", b)
+		}
+		if began, _, err := db.Advance(t.Context(), nil, b.Letters[0]); began == Begun || err != nil {
+			t.Fatal(began, err)
+		}
+		must(t, db.GiveBack(t.Context(), &b))
+		d := delivery(t, db, l.ID)
+		if d.State() != announce.Unknown || d.Rest != announce.Person || !strings.Contains(d.Fault, faultPaused) {
+			t.Errorf("%s: %+v", d.State(), d)
+		}
+		balanced(t, db, id, "email")
+	})
+}

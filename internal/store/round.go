@@ -316,10 +316,10 @@ func (r *round) beginSlow(ctx context.Context, a *advance, p *plan) error {
 		switch {
 		case l.Calling != announce.Nothing:
 			l.Calling, l.Fault = announce.Nothing, faultMaybe
-		case l.Lost() && fault == faultClosed:
-			lose(&l.Delivery, fault, t.now)
-		case l.Lost():
+		case l.Lost() && (fault == faultGone || fault == faultBounced):
 			l.Fault = faultMaybe
+		case l.Lost():
+			lose(&l.Delivery, fault, t.now)
 		}
 		l.place()
 		return t.putLetter(ctx, before, l)
