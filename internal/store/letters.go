@@ -98,13 +98,16 @@ func (t *tx) letter(ctx context.Context, plan, address int64) (*Letter, bool, er
 	return all[0], true, nil
 }
 
-// arrive makes the letter stand as d. Only the arrival itself tells a person anything: an edit notifies nobody.
+// arrive makes the letter stand as d. Only the arrival itself tells a person anything: an edit notifies nobody, and the
+// receipt keeps the moment.
 func (l *Letter) arrive(d announce.Delivery) {
 	switch {
 	case d.Shown == 0:
 		l.told = 0
 	case l.Shown == 0:
 		l.told = d.Shown
+	default:
+		d.Receipt.At = l.Receipt.At
 	}
 	l.Delivery = d
 }

@@ -262,7 +262,7 @@ func (who audience) heard() (string, []any) {
 		args = append(args, id)
 	}
 	return ` AND NOT EXISTS (SELECT 1 FROM letters told WHERE told.plan IN (` + in[2:] + `) AND told.address = addresses.id
-		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' AND told.began > ? OR told.wanted = 1 AND told.shown = 0 AND told.rest = '' AND told.first_due <= ?))`,
+		AND (told.shown > 0 AND told.receipt_at > ? OR told.calling = 'publish' AND told.began > ? OR told.wanted = 1 AND told.shown = 0 AND told.rest = '' AND told.first_due <= ?))`,
 		append(args, us(who.since), us(who.since), us(who.due))
 }
 
@@ -276,7 +276,7 @@ func (t *tx) heardLately(ctx context.Context, p plan, address int64) (bool, erro
 
 const heardQuery = `SELECT 1 FROM announcements own CROSS JOIN announcements a CROSS JOIN plans other CROSS JOIN letters told
 	WHERE own.id = ? AND (a.id = own.of OR a.of = own.of AND a.of <> '') AND a.id <> own.id AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
-	AND (told.shown > 0 AND told.receipt_at > ? OR told.calling <> '' AND told.began > ?) LIMIT 1`
+	AND (told.shown > 0 AND told.receipt_at > ? OR told.calling = 'publish' AND told.began > ?) LIMIT 1`
 
 // faultHeard is of a wave's post that comes too soon after another one about the event.
 const faultHeard = "another message about the event appeared here not long ago, or is about to"

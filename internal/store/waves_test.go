@@ -292,3 +292,36 @@ func TestWaitingReminderLeavesOutWhoHeard(t *testing.T) {
 		}
 	})
 }
+
+// Nobody notices an edit: whoever has the announcement is reminded, however lately it was edited, or while it is.
+func TestAnEditKeepsNoReminderAway(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s, child, w := waving(db)
+		s.Deliveries, s.Payloads = nil, s.Payloads[1:]
+		id := save(t, db, s)
+		add(t, db, 2)
+		planAll(t, db, 10)
+		deliver(t, db, id)
+		deliver(t, db, id)
+		if made, err := db.MakeWave(t.Context(), id, 1, w, &child); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		p.clock.forward(24 * time.Hour)
+		next := s.next(db)
+		next.Waves = &Waves{All: []Wave{w}}
+		must(t, db.Revise(t.Context(), 1, next))
+		p.clock.forward(time.Second)
+		if l := deliver(t, db, id); l.Calling != announce.Amend {
+			t.Fatalf("%+v", l)
+		}
+		edited := write(t, db, id)
+		if n := planAll(t, db, 10); n != 2 {
+			t.Fatalf("%d are reminded", n)
+		}
+		end(t, db, arrived(edited, db.Now()))
+		deliver(t, db, w.Child)
+		p.clock.forward(time.Hour)
+		deliver(t, db, w.Child)
+	})
+}
