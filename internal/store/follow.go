@@ -46,7 +46,7 @@ const anybodyReminded = `SELECT 1 FROM announcements other JOIN plans theirs ON 
 // something hears what became of it.
 func (who audience) told(now time.Time) (string, []any) {
 	return `channel || '' = ? AND standing = 'active' AND paused_until <= ? AND (EXISTS (SELECT 1 FROM letters told WHERE told.plan = ? AND told.address = addresses.id
-		AND (told.told > 0 AND told.told < ? OR told.calling = 'publish' AND told.call_rev < ?)) OR addresses.id IN (` + inEdition + `) OR ` + reminded + `)`,
+		AND (told.told > 0 AND told.told < ? OR told.calling = 'publish' AND told.call_rev < ?)) OR EXISTS (` + inEdition + ` AND read.address = addresses.id) OR ` + reminded + `)`,
 		[]any{who.channel, us(now), who.follows, who.before, who.before, who.follows, who.before, who.follows, who.before}
 }
 

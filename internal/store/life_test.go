@@ -179,6 +179,10 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 	}
 	where, _, err := audience{channel: "email", kind: announce.KindNews, topics: []string{"go"}, languages: []announce.Language{"fr"}}.where(t.Context(), db.read(), db.Now())
 	must(t, err)
+	followers, _ := audience{channel: "email", follows: 1, before: 2}.told(db.Now())
+	if plan := explain(t, db, pageOf(followers)); !strings.Contains(plan, "SEARCH read USING PRIMARY KEY (plan=? AND address=?)") {
+		t.Errorf("a page of those who follow reads whole mailings of digests:\n%s", plan)
+	}
 	for _, query := range []string{pageOf(where), `SELECT id FROM addresses WHERE quiet_from <> quiet_to AND id > ? AND id <= ? AND ` + where} {
 		if plan := explain(t, db, query); !strings.Contains(plan, "SEARCH addresses USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)") || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\nis done by\n%s", query, plan)
