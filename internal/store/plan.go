@@ -14,7 +14,7 @@ import (
 // plan is a row of plans.
 type plan struct {
 	id                     int64
-	announcement           announce.ID
+	announcement, of       announce.ID // of: what it follows
 	account                string
 	rev                    int
 	wanted, started, done  bool
@@ -33,14 +33,15 @@ type plan struct {
 
 const planColumns = `id, announcement, account, rev, wanted, first_due, next, kind, language, zone, topics, languages, only_to, follows, follows_rev, keeps,
 	started, done, position, last_id, planned, leased, fence, turn, turned, turn_rest, turn_fault, turn_first, turn_next, turn_at,
-	held_at, canary, canary_until, run, (SELECT a.apart FROM announcements a WHERE a.id = plans.announcement)`
+	held_at, canary, canary_until, run, (SELECT a.apart FROM announcements a WHERE a.id = plans.announcement),
+	(SELECT a.of FROM announcements a WHERE a.id = plans.announcement)`
 
 func scanPlan(scan func(...any) error) (p plan, err error) {
 	var wanted, started, done, first, next, turnFirst, turnNext, turnAt, held, canaryUntil, keeps, apart int64
 	var topics, languages string
 	if err = scan(&p.id, &p.announcement, &p.account, &p.rev, &wanted, &first, &next, &p.audience.kind, &p.audience.language, &p.audience.zone, &topics, &languages,
 		&p.audience.only, &p.audience.follows, &p.audience.before, &keeps, &started, &done, &p.position, &p.last, &p.planned, &p.leased, &p.fence, &p.turn.how, &p.turn.done, &p.turn.rest, &p.turn.fault,
-		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil, &p.run, &apart); err != nil {
+		&turnFirst, &turnNext, &turnAt, &held, &p.canary, &canaryUntil, &p.run, &apart, &p.of); err != nil {
 		return p, err
 	}
 	p.wanted, p.started, p.done, p.first, p.next = wanted == 1, started == 1, done == 1, at(first), at(next)

@@ -271,11 +271,11 @@ func (who audience) heard() (string, []any) {
 func (t *tx) heardLately(ctx context.Context, p plan, address int64) (bool, error) {
 	since := us(t.now.Add(-p.apart + slack))
 	var one int
-	return t.one(ctx, heardQuery, []any{string(p.announcement), address, since, since}, &one)
+	return t.one(ctx, heardQuery, []any{string(p.of), string(p.of), string(p.announcement), address, since, since}, &one)
 }
 
-const heardQuery = `SELECT 1 FROM announcements own CROSS JOIN announcements a CROSS JOIN plans other CROSS JOIN letters told
-	WHERE own.id = ? AND (a.id = own.of OR a.of = own.of AND a.of <> '') AND a.id <> own.id AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
+const heardQuery = `SELECT 1 FROM announcements a CROSS JOIN plans other CROSS JOIN letters told
+	WHERE ` + kin + ` AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
 	AND (told.shown > 0 AND told.receipt_at > ? OR told.calling = 'publish' AND told.began > ?) LIMIT 1`
 
 // faultHeard is of a wave's post that comes too soon after another one about the event.
