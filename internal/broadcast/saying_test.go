@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,48 @@ func TestAnEditThatMattersIsTold(t *testing.T) {
 	for who, said := range s.told() {
 		if len(said) != 2 || !strings.Contains(said[0], "au lieu de : "+first) || !strings.Contains(said[1], "Nouvelle date") || strings.Contains(said[1], first) || strings.Contains(said[1], "Ajouté") {
 			t.Errorf("%s was told\n%s", who, strings.Join(said, "\n---\n"))
+		}
+	}
+}
+
+// toll is a channel to people where each message costs seven, and that corrections to one person do not reach.
+type toll struct {
+	*pinboard
+	cut string
+}
+
+func (toll) Limits() announce.Limits     { return announce.Limits{Personal: true, Links: true} }
+func (toll) Cost(announce.Message) int64 { return 7 }
+func (x toll) Publish(ctx context.Context, m announce.Message) (announce.Receipt, error) {
+	if m.To == x.cut && m.Kind == announce.KindChange {
+		return announce.Receipt{}, &announce.Error{Outcome: announce.Permanent, Fault: "refused"}
+	}
+	return x.pinboard.Publish(ctx, m)
+}
+
+// A plan counts, and prices, those who are told: not whoever has nothing new to hear.
+func TestAPlanPricesWhoHears(t *testing.T) {
+	t.Parallel()
+	s := seasonOf(t, func(b *pinboard) announce.Publisher { return toll{b, "ada@example.org"} })
+	d := meetup()
+	first := d.Event.Venue.Name
+	a, _, err := s.Submit(t.Context(), d, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("announced", func() bool { return len(s.mail.all()) == 3 })
+	s.quiet(a.ID)
+	made := s.amend(a.ID, 1, &d, moveTo("Pacini"))
+	s.until("two hear of the move", func() bool { return s.mail.of(announce.KindChange) == 2 })
+	s.quiet(made.FollowUp)
+	d.Event.Venue.Name = first
+	p, err := s.Plan(t.Context(), a.ID, 2, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range p.Steps {
+		if x.Channel == "email" && (x.Step != WayFollowUp || x.People == nil || *x.People != 2 || x.Cost != 14) {
+			t.Errorf("%s, people %v, cost %d", x.Step, *x.People, x.Cost)
 		}
 	}
 }

@@ -204,7 +204,7 @@ func (s *Service) personalSteps(ctx context.Context, c *change, w way, before, a
 	if groups > 1 && x.Step == WayFollowUp {
 		x.Why = othersHear
 	}
-	s.price(&x, w.account, in(after, l), in(said, l), n)
+	s.price(&x, w.account, in(after, l), in(said, l), *cmp.Or(x.People, &n))
 	if x.Step != WayEdit || !w.tells || hear == 0 {
 		return []Step{x}, nil
 	}
