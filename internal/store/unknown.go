@@ -6,6 +6,12 @@ import (
 	"github.com/crieur/crieur/internal/announce"
 )
 
+// unsure finds the letters of a plan, after an address, whose call was not seen to end: those that wait for a person, and those
+// that are looked at later. It takes the plan, twice the plan and the address, and how many at most.
+const unsure = `WHERE l.plan = ? AND l.address IN (SELECT p.address FROM letters p WHERE p.plan = ? AND p.rest = 'person' AND p.address > ?
+		UNION ALL SELECT w.address FROM letters w WHERE w.plan = ? AND w.next > w.first_due AND w.address > ?)
+	AND l.calling <> '' AND (l.rest <> '' OR l.fault <> '' OR l.looks > 0) ORDER BY l.address LIMIT ?`
+
 // UnknownLetters lists letters whose call was not seen to end, of one announcement or (id empty) of all, the newest mailing
 // first: at most limit, after the one with a key, empty for the first.
 func (db *DB) UnknownLetters(ctx context.Context, id announce.ID, after string, limit int) (all []Letter, err error) {
@@ -38,8 +44,7 @@ func (db *DB) UnknownLetters(ctx context.Context, id announce.ID, after string, 
 		if m.plan == plan {
 			from = address
 		}
-		some, err := c.letters(ctx, `WHERE l.plan = ? AND l.address > ? AND l.calling <> '' AND (l.rest <> '' OR l.fault <> '' OR l.looks > 0) ORDER BY l.address LIMIT ?`,
-			m.plan, from, limit-len(all))
+		some, err := c.letters(ctx, unsure, m.plan, m.plan, from, m.plan, from, limit-len(all))
 		if err != nil {
 			return nil, db.fault(err)
 		}

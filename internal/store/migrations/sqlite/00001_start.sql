@@ -193,6 +193,7 @@ CREATE TABLE letters (
 ) WITHOUT ROWID;
 -- No index holds what the beginning or the success of a first call changes.
 CREATE INDEX letters_later ON letters (plan, next) WHERE next > first_due;
+CREATE INDEX letters_person ON letters (plan, address) WHERE rest = 'person';
 
 -- A lease keeps the letters from first to last for one worker: the fresh ones, or one letter that is for later.
 CREATE TABLE leases (
