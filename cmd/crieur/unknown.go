@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/crieur/crieur/internal/announce"
 	"github.com/crieur/crieur/internal/broadcast"
@@ -45,7 +44,7 @@ func (c unknownCmd) Run(ctx context.Context, s *session) error {
 			if l.Person {
 				do = "crieur settle " + string(l.Announcement) + " " + l.Delivery + " --saw appeared|absent"
 			}
-			rows = append(rows, []string{l.To, l.Channel, l.Title, l.Since.Local().Format(time.DateTime), l.Why, do})
+			rows = append(rows, []string{l.To, l.Channel, l.Title, moment(l.Since), l.Why, do})
 		}
 		return s.table([]string{"TO", "CHANNEL", "ANNOUNCEMENT", "SINCE", "WHY", "TO DO"}, rows)
 	})
