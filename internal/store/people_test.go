@@ -301,3 +301,24 @@ func TestPausedAfterALostCall(t *testing.T) {
 		balanced(t, db, id, "email")
 	})
 }
+
+// What was lost, and is then taken back before it is called once more, is not known to have stayed away.
+func TestTakenBackAfterALostCall(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 2)
+		id := save(t, db, sample(db).personal(db, "email"))
+		planAll(t, db, 10)
+		l := write(t, db, id)
+		end(t, db, refused(l, func(d *announce.Delivery) { d.Next, d.Repeats = db.Now().Add(time.Minute), 1 }))
+		must(t, db.Withdraw(t.Context(), id, 1, "ada", map[string]string{"email": "a letter cannot be taken back"}, db.Now()))
+		if n := balanced(t, db, id, "email"); n.By[announce.Unknown] != 1 || n.By[announce.Retracted] != 1 {
+			t.Errorf("%+v", n)
+		}
+		if d := delivery(t, db, l.ID); d.Wanted || d.Rest != announce.Person || d.Calling != announce.Publish || d.CallRev != 1 || d.Began.IsZero() || !strings.Contains(d.Fault, "lost") {
+			t.Errorf("%+v", d)
+		}
+		p.clock.forward(time.Minute)
+		idle(t, db, id)
+	})
+}

@@ -20,6 +20,9 @@ type turn struct {
 // turnAtOnce is how many letters are told in the change itself.
 const turnAtOnce = 5000
 
+// lostBefore: a call of it was lost, and none is under way.
+const lostBefore = `calling = '' AND shown = 0 AND rest <> 'skipped' AND repeats + cuts > 0`
+
 // Each keeps a letter where Letter.place keeps it. A call under way is seen to its end first, where it is.
 const (
 	turnRevised = `UPDATE letters SET wanted = 1, rev = CASE WHEN ? = 1 AND shown > 0 AND calling = '' THEN shown ELSE ? END, attempts = 0, looks = 0, rest = '',
@@ -34,8 +37,11 @@ const (
 			ELSE first_due + 1 END
 		WHERE plan = ? AND address > ? AND address <= ?`
 	turnUnwanted = `UPDATE letters SET wanted = 0,
-		rest = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN rest WHEN shown = 0 THEN '' ELSE ? END,
-		fault = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN fault WHEN shown = 0 THEN '' ELSE ? END,
+		calling = CASE WHEN ` + lostBefore + ` THEN 'publish' ELSE calling END,
+		call_rev = CASE WHEN ` + lostBefore + ` THEN rev ELSE call_rev END,
+		began = CASE WHEN ` + lostBefore + ` THEN CAST(? AS BIGINT) ELSE began END,
+		rest = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN rest WHEN ` + lostBefore + ` THEN 'person' WHEN shown = 0 THEN '' ELSE ? END,
+		fault = CASE WHEN calling <> '' OR shown = 0 AND rest = 'skipped' THEN fault WHEN ` + lostBefore + ` THEN CAST(? AS TEXT) WHEN shown = 0 THEN '' ELSE ? END,
 		attempts = CASE WHEN calling <> '' THEN attempts ELSE 0 END,
 		next = CASE
 			WHEN calling <> '' THEN next
@@ -59,6 +65,8 @@ const (
 // stoppedWhy is why a letter is not sent again that may have arrived.
 const stoppedWhy = "it is not sent any more: it was cancelled, or another takes its place"
 
+const takenBack = "it was taken back"
+
 // apply tells the letters after one address up to another, and counts what changed.
 func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
 	if err = t.countRange(ctx, p.id, after, to, -1); err != nil {
@@ -78,7 +86,7 @@ func (t *tx) apply(ctx context.Context, p plan, after, to int64) (err error) {
 	case "revised":
 		_, err = t.exec(ctx, turnRevised, keeps, p.rev, now, first, p.rev, keeps, now, first, p.leased, now, first, next, next, next, p.id, after, to)
 	case "unwanted":
-		_, err = t.exec(ctx, turnUnwanted, rest, fault, rest, now, now, p.id, after, to)
+		_, err = t.exec(ctx, turnUnwanted, now, rest, lostAnd+takenBack, fault, rest, now, now, p.id, after, to)
 	case "skipped":
 		_, err = t.exec(ctx, turnSkipped, now, lostAnd+fault, fault, p.id, after, to)
 	}
