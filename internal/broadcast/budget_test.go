@@ -11,15 +11,70 @@ import (
 	"github.com/crieur/crieur/internal/store"
 )
 
-// dear is a board where every post costs two dollars, and five may be spent a month.
+// dear is a board where a post costs two dollars, or what it says, and five may be spent a month.
 type dear struct{ eraser }
 
-func (dear) Cost(announce.Message) int64 { return 2_000_000 }
-func (d dear) Limits() announce.Limits   { return announce.Limits{Links: true, Budget: 5_000_000} }
+func (dear) Cost(m announce.Message) int64 {
+	if strings.Contains(m.Text, "Ritz") {
+		return 6_000_000
+	}
+	return 2_000_000
+}
+func (d dear) Limits() announce.Limits { return announce.Limits{Links: true, Budget: 5_000_000} }
 func (l *life) on(accounts ...Account) *Service {
 	o := l.Options
 	o.Accounts, o.Metrics = accounts, NewMetrics(prometheus.NewRegistry())
 	return New(o)
+}
+
+// step makes the next call of an announcement on the dear board, if one is due.
+func (l *life) step(s *Service, id announce.ID) bool {
+	l.t.Helper()
+	c, ok, err := s.Store.Claim(l.t.Context(), "dear", id, store.ClaimOptions{Owner: "w", Lease: time.Minute})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if !ok {
+		return false
+	}
+	var h horizon
+	if err := s.Store.Record(l.t.Context(), c.Fence, s.perform(l.t.Context(), s.accounts["dear"], c, &h).Delivery); err != nil {
+		l.t.Fatal(err)
+	}
+	return true
+}
+
+// What costs more than a month's budget waits for no month: a person is told at once, and it leaves when it is cheaper.
+func TestWhatNoMonthPaysForIsFailed(t *testing.T) {
+	ctx := t.Context()
+	l := begin(t, 1)
+	l.wild = false
+	b := &board{fails: l.fails, told: l.told}
+	s := l.on(Account{Name: "dear", Publisher: dear{eraser{b}}})
+	l.Service = s
+	l.place = "the Ritz"
+	a, _, err := s.Submit(ctx, l.draft(), "ada", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for l.step(s, a.ID) {
+	}
+	rows, err := s.Store.Deliveries(ctx, a.ID)
+	if err != nil || len(rows) != 1 || rows[0].Rest != announce.Failed || !strings.Contains(rows[0].Fault, "6.000 $, and the budget of a whole month is 5.00 $") {
+		t.Errorf("%+v %v", rows, err)
+	}
+	if spent, err := s.Store.Spent(ctx, "dear", s.Store.Now()); err != nil || spent != 0 {
+		t.Errorf("%d booked, %v", spent, err)
+	}
+	l.place = "Elsewhere"
+	if _, err := s.Amend(ctx, a.ID, 1, l.draft(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	for l.step(s, a.ID) {
+	}
+	if rows, err = s.Store.Deliveries(ctx, a.ID); err != nil || rows[0].Shown != 2 || len(b.posts) != 1 {
+		t.Errorf("%+v %v", rows, err)
+	}
 }
 
 // A post is not taken away that the month's budget does not let be published anew: the plan says so, a person is asked, and
@@ -38,18 +93,7 @@ func TestNothingIsDeletedThatCannotBePaidAnew(t *testing.T) {
 	l.id = a.ID
 	call := func(id announce.ID) {
 		t.Helper()
-		for {
-			c, ok, err := s.Store.Claim(ctx, "dear", id, store.ClaimOptions{Owner: "w", Lease: time.Minute})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !ok {
-				return
-			}
-			var h horizon
-			if err := s.Store.Record(ctx, c.Fence, s.perform(ctx, s.accounts["dear"], c, &h).Delivery); err != nil {
-				t.Fatal(err)
-			}
+		for l.step(s, id) {
 		}
 	}
 	call(l.id)

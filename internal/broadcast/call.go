@@ -158,7 +158,7 @@ func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) (st
 }
 
 // afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one: a
-// post is not taken away, either, that cannot be paid anew.
+// post is not taken away, either, that cannot be paid anew. What no month's budget pays for waits for a person.
 func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost int64, held announce.Delivery, ok bool) {
 	priced, ok := a.Publisher.(announce.Coster)
 	anew := c.Verb == announce.Retract && c.Delivery.Wanted
@@ -182,6 +182,13 @@ func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost in
 	d.Attempts--
 	if err != nil {
 		d.Next, d.Fault = s.Store.Now().Add(backoff(1)), "the budget could not be read; it is tried again"
+		return 0, d, false
+	}
+	if cost > a.Budget {
+		d.Rest, d.Fault = announce.Failed, fmt.Sprintf("this post costs %.3f $, and the budget of a whole month is %.2f $: raise the budget and say that the post did not appear, or amend the announcement", float64(cost)/1e6, float64(a.Budget)/1e6)
+		if d.Lost() {
+			d = lost(d, c.Delivery)
+		}
 		return 0, d, false
 	}
 	d.Next = s.Store.Now().Add(time.Hour) // the budget may be raised before the month ends

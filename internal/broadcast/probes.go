@@ -53,22 +53,28 @@ func (r *rehearsal) budget(ctx context.Context, t account, messages []announce.M
 	if !ok || t.Budget <= 0 {
 		return nil
 	}
-	var cost int64
+	var cost, dearest int64
 	for _, m := range messages {
-		if err := r.guard(t.Name, func() error { cost += priced.Cost(m); return nil }); err != nil {
+		var one int64
+		if err := r.guard(t.Name, func() error { one = priced.Cost(m); return nil }); err != nil {
 			return nil // the call will tell
 		}
+		cost, dearest = cost+one, max(dearest, one)
 	}
 	spent, err := r.Store.Spent(ctx, t.Name, r.at)
 	if err != nil {
 		return err
 	}
 	if spent+cost > t.Budget {
+		do, faire := "raise the budget, or it waits for the next month", "relevez le budget, sinon elle attendra le mois prochain"
+		if dearest > t.Budget {
+			do, faire = "raise the budget, or make it cheaper: no month pays for it", "relevez le budget, ou rendez-la moins chère\u00a0: aucun mois ne la paie"
+		}
 		dollars := func(micro int64) float64 { return float64(micro) / 1e6 }
 		r.add("budget", t.Name, true, fmt.Sprintf("it costs %.3f $, and %.3f $ of the month's %.2f $ are left", dollars(cost), dollars(max(0, t.Budget-spent)), dollars(t.Budget)),
-			"raise the budget, or it waits for the next month",
+			do,
 			fmt.Sprintf("elle coûte %.3f $, et il reste %.3f $ des %.2f $ du mois", dollars(cost), dollars(max(0, t.Budget-spent)), dollars(t.Budget)),
-			"relevez le budget, sinon elle attendra le mois prochain")
+			faire)
 	}
 	return nil
 }
