@@ -31,6 +31,7 @@ type Delivery struct {
 	Repeats  int       // times that a call was made again whose answer was lost
 	Cuts     int       // times that a call was made again which a death of this program cut
 	Since    int       // of what tells a change: the revision of the other announcement that its reader was told last; 0: not known
+	Paid     int64     // micro-dollars booked for publishing it anew, from before its post is taken away until that is done or given up
 	First    time.Time // when it first became due: the message's Date, kept for ever
 	Next     time.Time // no call before this
 	Rest     Rest

@@ -139,3 +139,105 @@ func TestNothingIsDeletedThatCannotBePaidAnew(t *testing.T) {
 		t.Errorf("%+v %v, gone %v", rows, err, b.posts[0].gone)
 	}
 }
+
+// What a post anew costs is booked before the old one is taken away: nobody spends it in between, and nobody pays it twice.
+// It is given back when the post is not taken away, or not published any more.
+func TestAPostAnewIsPaidBeforeTheOldOneIsTakenAway(t *testing.T) {
+	ctx := t.Context()
+	l := begin(t, 1)
+	l.wild = false
+	b := &board{fails: l.fails, told: l.told}
+	s := l.on(Account{Name: "dear", Publisher: dear{eraser{b}}})
+	l.Service = s
+	submit := func() announce.ID {
+		t.Helper()
+		a, _, err := s.Submit(ctx, l.draft(), "ada", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.ID
+	}
+	move := func(id announce.ID, rev int) {
+		t.Helper()
+		l.place = l.somewhere()
+		if _, err := s.Amend(ctx, id, rev, l.draft(), "ada"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row := func(id announce.ID) announce.Delivery {
+		t.Helper()
+		rows, err := s.Store.Deliveries(ctx, id)
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%+v %v", rows, err)
+		}
+		return rows[0]
+	}
+	spent := func(when string, want int64) {
+		t.Helper()
+		if got, err := s.Store.Spent(ctx, "dear", s.Store.Now()); err != nil || got != want*1_000_000 {
+			t.Errorf("%s: %d booked, want %d $: %v", when, got, want, err)
+		}
+	}
+	all := func(id announce.ID) {
+		t.Helper()
+		for l.step(s, id) {
+		}
+	}
+	first := submit()
+	all(first)
+	move(first, 1)
+	b.fails = func() string { return "busy" }
+	l.step(s, first)
+	spent("the post could not be taken away", 2)
+	b.fails = l.fails
+	l.now = l.now.Add(time.Hour)
+	l.step(s, first)
+	if d := row(first); d.Shown != 0 || !b.posts[0].gone {
+		t.Fatalf("it is to be away: %+v", d)
+	}
+	spent("the post is away", 4)
+	rival := submit()
+	all(rival)
+	if d := row(rival); d.Shown != 0 || !strings.Contains(d.Fault, "budget") {
+		t.Errorf("somebody else spent what was booked: %+v", d)
+	}
+	b.fails = func() string { return "busy" }
+	l.step(s, first)
+	spent("it could not be published anew at once", 4)
+	b.fails = l.fails
+	l.now = l.now.Add(time.Hour)
+	all(first)
+	if d := row(first); d.Shown != 2 || d.Paid != 0 {
+		t.Errorf("published anew: %+v", d)
+	}
+	spent("it is published anew", 4)
+
+	l.now = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)
+	move(first, 2)
+	l.step(s, first)
+	spent("away in another month", 2)
+	if err := s.Retract(ctx, first, 3, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	spent("taken back before it was published anew", 0)
+
+	all(rival)
+	move(rival, 1)
+	if _, ok, err := s.Store.Claim(ctx, "dear", rival, store.ClaimOptions{Owner: "w", Lease: time.Minute}); err != nil || !ok { // and the program dies
+		t.Fatal(ok, err)
+	}
+	other := submit()
+	all(other)
+	spent("two posts are out", 4)
+	l.now = l.now.Add(2 * time.Minute)
+	l.step(s, rival)
+	if d := row(rival); d.Shown != 1 || b.posts[2].gone || !strings.Contains(d.Fault, "budget") {
+		t.Errorf("taken away and not paid: %+v", d)
+	}
+	l.now = time.Date(2027, 5, 1, 0, 0, 0, 0, time.UTC)
+	all(rival)
+	if d := row(rival); d.Shown != 2 || !b.posts[2].gone {
+		t.Errorf("%+v", d)
+	}
+	spent("it is published anew", 2)
+}

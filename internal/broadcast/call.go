@@ -57,6 +57,16 @@ func (s *Service) perform(calls context.Context, a account, c store.Claim, h *ho
 	now := s.Store.Now()
 	switch a.settling(c.Delivery, now) {
 	case repeat:
+		if c.Delivery.Calling == announce.Retract && c.Delivery.Wanted && c.Delivery.Paid == 0 { // a death may have come before it was booked
+			if _, held, ok := s.afford(calls, a, c); !ok {
+				d := c.Delivery
+				d.Next, d.Fault = held.Next, held.Fault
+				if held.Rest != announce.Moving {
+					d.Rest = announce.Person
+				}
+				return verdict{Delivery: d}
+			}
+		}
 		// What is too late, called off or not wanted any more is not published by a repeat. What is not wanted is repeated all the same
 		// where objects are stable, or where nobody can look: it is then known to be there, and taken away.
 		why := ""
@@ -157,11 +167,12 @@ func (s *Service) late(ctx context.Context, d announce.Delivery, h *horizon) (st
 	return "", nil
 }
 
-// afford books what a call costs. When the account's budget of the month is used up, the delivery waits for the next one: a
-// post is not taken away, either, that cannot be paid anew. What no month's budget pays for waits for a person.
+// afford books what a call costs, and before a post is taken away what it costs to publish it anew: that one pays nothing
+// more, but for what a later text costs more. cost is what a refusal gives back. When the account's budget of the month is
+// used up, the delivery waits for the next one. What no month's budget pays for waits for a person.
 func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost int64, held announce.Delivery, ok bool) {
 	priced, ok := a.Publisher.(announce.Coster)
-	anew := c.Verb == announce.Retract && c.Delivery.Wanted
+	anew := c.Delivery.Calling == announce.Retract && c.Delivery.Wanted
 	if !ok || a.Budget <= 0 || c.Verb == announce.Retract && !anew || c.Verb == announce.Amend && !a.ability.Amend {
 		return 0, c.Delivery, true
 	}
@@ -170,13 +181,18 @@ func (s *Service) afford(ctx context.Context, a account, c store.Claim) (cost in
 		d.Calling, d.Rest, d.Fault = announce.Nothing, announce.Failed, asError(err).Error()
 		return 0, d, false
 	}
-	amount, budget := cost, a.Budget
-	if anew { // it is booked when it is published
-		amount, budget = 0, a.Budget-cost
+	var booked bool
+	var next time.Time
+	var err error
+	refund := cost
+	if anew || c.Delivery.Paid > 0 {
+		refund = 0 // the record gives it back
+		booked, next, err = s.Store.Prepay(ctx, c.Delivery.ID, c.Fence, cost, a.Budget)
+	} else {
+		booked, next, err = s.Store.Spend(ctx, a.Name, cost, a.Budget)
 	}
-	booked, next, err := s.Store.Spend(ctx, a.Name, amount, budget)
 	if booked {
-		return amount, c.Delivery, true
+		return refund, c.Delivery, true
 	}
 	d := ended(c.Delivery)
 	d.Attempts--

@@ -84,6 +84,11 @@ func (s *Service) payable(ctx context.Context, c *change, ways ...Way) (changed 
 		if err != nil {
 			return changed, err
 		}
+		if w.way == WayRepost {
+			for _, d := range rowsOf(c.rows, w.Name) {
+				left += d.Paid // for a post anew that an earlier change asked for
+			}
+		}
 		if cost <= left {
 			continue
 		}

@@ -136,6 +136,9 @@ func (t *tx) setAside(ctx context.Context, h held, owner string) error {
 	}
 	h.fence, h.lease, h.owner = h.fence+1, 0, ""
 	t.changed(before, h.Delivery, owner)
+	if err := t.release(ctx, before, &h); err != nil {
+		return err
+	}
 	return t.putIs(ctx, h)
 }
 

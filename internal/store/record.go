@@ -23,6 +23,9 @@ func (db *DB) Record(ctx context.Context, fence int64, d announce.Delivery) erro
 		h.record(d)
 		t.changed(before, h.Delivery, h.owner)
 		h.lease, h.owner = 0, ""
+		if err := t.release(ctx, before, &h); err != nil {
+			return err
+		}
 		return t.putIs(ctx, h)
 	})
 }
@@ -108,6 +111,9 @@ func (db *DB) decide(ctx context.Context, deliveryID string, change func(announc
 		d.Rev, d.Wanted = h.Rev, h.Wanted
 		h.record(d)
 		h.fence, h.lease, h.owner = h.fence+1, 0, ""
+		if err := t.release(ctx, before, &h); err != nil {
+			return err
+		}
 		if err := then(t, before, &h); err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func (db *DB) Schedule(ctx context.Context, id announce.ID) (s Schedule, err err
 
 // Spent is what an account has spent in the calendar month (UTC) of a moment, in micro-dollars.
 func (db *DB) Spent(ctx context.Context, account string, when time.Time) (amount int64, err error) {
-	_, err = db.read().one(ctx, `SELECT spent FROM spending WHERE account = ? AND month = ?`, []any{account, when.UTC().Format("2006-01")}, &amount)
+	_, err = db.read().one(ctx, `SELECT spent FROM spending WHERE account = ? AND month = ?`, []any{account, monthOf(when)}, &amount)
 	return amount, db.fault(err)
 }
 

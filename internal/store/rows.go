@@ -10,7 +10,7 @@ import (
 const deliveryColumns = `id, announcement, account, language, part, wanted, rev, manner, shown, receipt_id, receipt_url, receipt_at, posted_at, edits,
 	calling, call_rev, began, attempts, looks, repeats, cuts, first_due, next, rest, fault, follows, follows_rev, since`
 
-const heldColumns = deliveryColumns + `, fence, lease_until, owner`
+const heldColumns = deliveryColumns + `, paid, paid_in, fence, lease_until, owner`
 
 // held is a delivery as it is stored: with who works on it.
 type held struct {
@@ -18,13 +18,15 @@ type held struct {
 	fence, lease int64  // lease is 0 when nobody has one
 	owner        string // who has it
 	follows      string // the delivery whose post this one tells a change of
+	paidIn       string // the month in which Paid is booked
 	before       int    // with follows: where that post is of a revision before this one
 }
 
 func scanHeld(scan func(...any) error) (h held, err error) {
 	var wanted, receipt, posted, began, first, next int64
 	err = scan(&h.ID, &h.Announcement, &h.Account, &h.Language, &h.Part, &wanted, &h.Rev, &h.Manner, &h.Shown, &h.Receipt.ID, &h.Receipt.URL, &receipt, &posted, &h.Edits,
-		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &h.Cuts, &first, &next, &h.Rest, &h.Fault, &h.follows, &h.before, &h.Since, &h.fence, &h.lease, &h.owner)
+		&h.Calling, &h.CallRev, &began, &h.Attempts, &h.Looks, &h.Repeats, &h.Cuts, &first, &next, &h.Rest, &h.Fault, &h.follows, &h.before, &h.Since,
+		&h.Paid, &h.paidIn, &h.fence, &h.lease, &h.owner)
 	h.Wanted, h.Receipt.At, h.Posted, h.Began, h.First, h.Next = wanted == 1, at(receipt), at(posted), at(began), at(first), at(next)
 	return h, err
 }
@@ -77,6 +79,9 @@ func (t *tx) putIs(ctx context.Context, h held) error {
 
 // putShould writes what should be, and what a new intention clears. The lease stays.
 func (t *tx) putShould(ctx context.Context, h held) error {
+	if err := t.release(ctx, h.Delivery, &h); err != nil {
+		return err
+	}
 	_, err := t.exec(ctx, `UPDATE deliveries SET language = ?, wanted = ?, rev = ?, manner = ?, attempts = ?, looks = ?, first_due = ?, next = ?, rest = ?, fault = ? WHERE id = ?`,
 		string(h.Language), flag(h.Wanted), h.Rev, string(h.Manner), h.Attempts, h.Looks, us(h.First), us(h.Next), string(h.Rest), clean(h.Fault), h.ID)
 	return err

@@ -251,6 +251,8 @@ CREATE TABLE deliveries (
 	follows      TEXT    NOT NULL DEFAULT '', -- the delivery whose post this one tells a change of; '': none
 	follows_rev  BIGINT NOT NULL DEFAULT 0, -- it is told only where that post is of an earlier revision
 	since        BIGINT NOT NULL DEFAULT 0, -- the revision that readers there were told last; 0: not known
+	paid         BIGINT NOT NULL DEFAULT 0, -- micro-dollars that are booked for publishing it anew once its post is taken away
+	paid_in      TEXT    NOT NULL DEFAULT '', -- the month that they are booked in
 	fence        BIGINT NOT NULL DEFAULT 0,
 	lease_until  BIGINT NOT NULL DEFAULT 0,
 	owner        TEXT    NOT NULL DEFAULT '',
