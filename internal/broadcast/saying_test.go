@@ -2,6 +2,7 @@ package broadcast
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,5 +223,27 @@ func TestAPlanPricesWhoHears(t *testing.T) {
 		if x.Channel == "email" && (x.Step != WayFollowUp || x.People == nil || *x.People != 2 || x.Cost != 14) {
 			t.Errorf("%s, people %v, cost %d", x.Step, *x.People, x.Cost)
 		}
+	}
+}
+
+// Where nobody hears of a change, a plan counts nobody.
+func TestAPlanCountsNobodyWhereNobodyHears(t *testing.T) {
+	t.Parallel()
+	s := seasonOf(t, func(b *pinboard) announce.Publisher { return b })
+	d := meetup()
+	a, _, err := s.Submit(t.Context(), d, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("announced", func() bool { return len(s.mail.all()) == 3 })
+	s.quiet(a.ID)
+	d.Texts = map[announce.Language]announce.Text{"fr": {Title: d.Texts["fr"].Title, Body: "Venez avec vos amis."}}
+	p, err := s.Plan(t.Context(), a.ID, 1, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Steps, func(x Step) bool { return x.Channel == "email" })
+	if i < 0 || p.Steps[i].Step != WayNone || p.Steps[i].People != nil {
+		t.Errorf("%+v", p.Steps)
 	}
 }

@@ -192,6 +192,7 @@ func (s *Service) personalSteps(ctx context.Context, c *change, w way, before, a
 	switch {
 	case n > 0 && w.way == WayEdit:
 		x.People = &n
+	case n > 0 && (w.way == WayNone || w.way == WayTask): // nobody hears of it there
 	case n > 0:
 		x.People = &hear
 	case c.closes:
