@@ -197,7 +197,7 @@ func (t *tx) rest(ctx context.Context, p *plan) (closed bool, err error) {
 		[]any{p.id, p.id}, &left); err != nil || left > 0 {
 		return false, err
 	}
-	n, err := t.exec(ctx, `UPDATE plans SET open = 0 WHERE id = ? AND open = 1`, p.id)
+	n, err := t.exec(ctx, `UPDATE plans SET open = 0, ended_at = ? WHERE id = ? AND open = 1`, us(t.now), p.id)
 	return n > 0, err
 }
 

@@ -172,6 +172,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		sparedQuery:          "announcements_of (of=?)",
 		soonQuery:            "announcements_of (of=?)",
 		heardQuery:           "announcements_of (of=?)",
+		crowdQuery:           "announcements_of (of=?)",
 	} {
 		plan := explain(t, db, query)
 		if !strings.Contains(plan, wants) || strings.Contains(plan, "SCAN d") || strings.Contains(plan, "SCAN l") {

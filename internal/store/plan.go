@@ -25,6 +25,7 @@ type plan struct {
 	held                   bool          // nothing begins
 	keeps                  bool          // a letter that was seen stays as it is
 	apart                  time.Duration // of a wave: least time between two letters about its event; 0: that does not matter
+	crowded                bool          // with apart, as a round reads it: another mailing may have told of the event since it became due
 	run                    int64         // of a digest, whose pages add the letters; 0: the planner does
 	canary                 int64         // whoever comes after it waits until canaryUntil; 0: nobody
 	canaryUntil            time.Time

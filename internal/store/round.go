@@ -99,6 +99,9 @@ func (r *round) plan(ctx context.Context, id int64) (*plan, error) {
 	if err := r.t.waits(ctx, &all[0]); err != nil {
 		return nil, err
 	}
+	if err := r.t.crowd(ctx, &all[0]); err != nil {
+		return nil, err
+	}
 	r.plans[id] = &all[0]
 	return &all[0], nil
 }
@@ -260,7 +263,7 @@ func (r *round) begin(ctx context.Context, a *advance, p *plan) error {
 
 // quick: it was never tried, and nothing was decided about it.
 func (l *Letter) quick(p *plan, now time.Time) bool {
-	if p.apart > 0 && now.Sub(p.first) > slack { // planned long ago: who heard of the event since may be another
+	if p.crowded && now.Sub(p.first) > slack { // planned long ago: who heard of the event since may be another
 		return false
 	}
 	return l.Calling == announce.Nothing && l.Shown == 0 && l.Attempts == 0 && l.Fault == "" && l.Wanted && p.wanted && l.Rev == p.rev && p.turn.how == "" && !l.later() && p.audience.follows == 0

@@ -274,6 +274,20 @@ func (t *tx) heardLately(ctx context.Context, p plan, address int64) (bool, erro
 	return t.one(ctx, heardQuery, []any{string(p.of), string(p.of), string(p.announcement), address, since, since}, &one)
 }
 
+// crowd finds whether another mailing about the event of a wave may have written to somebody since the wave was due: whom it
+// had written to before, the planner left out.
+func (t *tx) crowd(ctx context.Context, p *plan) (err error) {
+	if p.apart == 0 {
+		return nil
+	}
+	var one int
+	p.crowded, err = t.one(ctx, crowdQuery, []any{string(p.of), string(p.of), string(p.announcement), us(t.now), us(p.first.Add(-slack))}, &one)
+	return err
+}
+
+const crowdQuery = `SELECT 1 FROM announcements a CROSS JOIN plans other WHERE ` + kin + ` AND other.announcement = a.id
+	AND (other.open = 1 AND (other.started = 1 OR other.next <= ?) OR other.ended_at > ?) LIMIT 1`
+
 const heardQuery = `SELECT 1 FROM announcements a CROSS JOIN plans other CROSS JOIN letters told
 	WHERE ` + kin + ` AND other.announcement = a.id AND told.plan = other.id AND told.address = ?
 	AND (told.shown > 0 AND told.receipt_at > ? OR told.calling = 'publish' AND told.began > ?) LIMIT 1`

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -323,5 +324,52 @@ func TestAnEditKeepsNoReminderAway(t *testing.T) {
 		deliver(t, db, w.Child)
 		p.clock.forward(time.Hour)
 		deliver(t, db, w.Child)
+	})
+}
+
+// However long a wave's mailing takes, its letters begin the quick way while no other mailing tells of the event; else each
+// is looked at, and whoever has just heard gets nothing.
+func TestAWaveStaysQuick(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		s, child, w := waving(db)
+		id := save(t, db, s)
+		add(t, db, 4)
+		planAll(t, db, 10)
+		for range 4 {
+			deliver(t, db, id)
+		}
+		idle(t, db, id)
+		made, err := db.MakeWave(t.Context(), id, 1, w, &child)
+		if must(t, err); !made {
+			t.Fatal("the wave was not made")
+		}
+		p.clock.forward(24 * time.Hour)
+		planAll(t, db, 10)
+		quick := func(when string, want bool) {
+			t.Helper()
+			l := write(t, db, w.Child)
+			must(t, db.write(t.Context(), func(ctx context.Context, x *tx) error {
+				p, err := newRound(x).plan(ctx, l.Plan)
+				if err != nil {
+					return err
+				}
+				fresh := *l
+				fresh.Delivery = announce.Delivery{Wanted: true, Rev: l.Rev}
+				if got := fresh.quick(p, x.now); got != want {
+					t.Errorf("%s: quick %v, want %v", when, got, want)
+				}
+				return nil
+			}))
+			end(t, db, arrived(l, db.Now()))
+		}
+		quick("at once", true)
+		p.clock.forward(slack + time.Second)
+		quick("the first mailing ended a day ago", true)
+		must(t, raw(db, `UPDATE plans SET open = 1 WHERE announcement = ?`, string(id))) // as when a person says that a letter did not arrive
+		quick("the first mailing goes on", false)
+		p.clock.forward(time.Minute)
+		idle(t, db, id)
+		quick("the first mailing went on meanwhile", false)
 	})
 }

@@ -121,6 +121,7 @@ CREATE TABLE plans (
 	announcement TEXT   NOT NULL REFERENCES announcements (id),
 	account      TEXT   NOT NULL,
 	open         BIGINT NOT NULL DEFAULT 1, -- something may be left to do
+	ended_at     BIGINT NOT NULL DEFAULT 0, -- when nothing was left to do; 0: it never was so
 	rev          BIGINT NOT NULL,
 	wanted       BIGINT NOT NULL DEFAULT 1,
 	first_due    BIGINT NOT NULL,

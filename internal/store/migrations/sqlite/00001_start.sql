@@ -121,6 +121,7 @@ CREATE TABLE plans (
 	announcement TEXT   NOT NULL REFERENCES announcements (id),
 	account      TEXT   NOT NULL,
 	open         INTEGER NOT NULL DEFAULT 1, -- something may be left to do
+	ended_at     INTEGER NOT NULL DEFAULT 0, -- when nothing was left to do; 0: it never was so
 	rev          INTEGER NOT NULL,
 	wanted       INTEGER NOT NULL DEFAULT 1,
 	first_due    INTEGER NOT NULL,
