@@ -54,7 +54,7 @@ func (v view) zoned(t time.Time, zone string) string {
 		name = "UTC"
 	case american && v.Lang == "fr" && frenchZone(name) != "":
 		name = frenchZone(name)
-	case !american || v.Lang == "fr":
+	case !american || v.Lang == "fr" || strings.ContainsAny(name, "+-"): // the zone database knows no letters for it
 		name = t.Format("UTC-07:00")
 	}
 	return v.moment(t) + " (" + name + ")"

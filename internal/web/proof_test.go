@@ -162,6 +162,7 @@ func TestWordsAgree(t *testing.T) {
 		fr.Counted(announce.CallingNow, 2): "2\u00a0en cours", en.Counted(announce.Published, 3): "3\u00a0published",
 		fr.moment(noon): "1er\u00a0mars 2026, 12\u00a0h", en.moment(noon): "March\u00a01, 2026, noon", en.moment(noon.Add(-708 * time.Minute)): "March\u00a01, 2026, 12:12\u00a0a.m.",
 		fr.zoned(noon, "Europe/Paris"): "1er\u00a0mars 2026, 13\u00a0h (UTC+01:00)", en.zoned(noon, "America/Toronto"): "March\u00a01, 2026, 7\u00a0a.m. (EST)",
+		en.zoned(noon, "America/Sao_Paulo"): "March\u00a01, 2026, 9\u00a0a.m. (UTC-03:00)", en.zoned(noon, "Europe/Paris"): "March\u00a01, 2026, 1\u00a0p.m. (UTC+01:00)",
 	} {
 		if got != want {
 			t.Errorf("%q, not %q", got, want)
