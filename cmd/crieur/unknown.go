@@ -23,11 +23,12 @@ func (c unknownCmd) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(r *reached) error {
 		all := []broadcast.UnknownLetter{}
 		for after := ""; ; after = all[len(all)-1].Delivery {
-			page, err := r.UnknownLetters(ctx, c.ID, after)
+			const most = 1000
+			page, err := r.UnknownLetters(ctx, c.ID, after, most)
 			if err != nil {
 				return err
 			}
-			if all = append(all, page...); len(page) == 0 {
+			if all = append(all, page...); len(page) < most {
 				break
 			}
 		}

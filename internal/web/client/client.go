@@ -125,12 +125,12 @@ func (c *Client) Tasks(ctx context.Context) ([]broadcast.Task, error) {
 }
 
 // UnknownLetters lists messages to people of which nobody knows whether they arrived, of one announcement or (id empty) of all:
-// a page, after the delivery that the last page ended with.
-func (c *Client) UnknownLetters(ctx context.Context, id announce.ID, after string) ([]broadcast.UnknownLetter, error) {
+// a page of limit, after the delivery that the last page ended with. A shorter one is the last.
+func (c *Client) UnknownLetters(ctx context.Context, id announce.ID, after string, limit int) ([]broadcast.UnknownLetter, error) {
 	var out struct {
 		Letters []broadcast.UnknownLetter `json:"letters"`
 	}
-	q := url.Values{"announcement": {string(id)}, "after": {after}, "limit": {"1000"}}
+	q := url.Values{"announcement": {string(id)}, "after": {after}, "limit": {strconv.Itoa(limit)}}
 	_, err := c.do(ctx, "GET", "/v1/letters/unknown?"+q.Encode(), nil, nil, &out)
 	return out.Letters, err
 }
