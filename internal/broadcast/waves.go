@@ -86,6 +86,8 @@ func (s *Service) waves(a announce.Announcement, now time.Time) ([]wave, error) 
 	for i := range byTime {
 		w := &byTime[i]
 		switch {
+		case a.Event.Postponed:
+			w.state, w.why = store.WaveDropped, "the event is put off"
 		case a.Event.Cancelled:
 			w.state, w.why = store.WaveDropped, "the event is cancelled"
 		case !w.when.Instant.After(own):

@@ -360,6 +360,12 @@ func TestWavesEndWithTheEvent(t *testing.T) {
 			_, err := s.Amend(s.Context(), id, 1, d, "test")
 			return err
 		},
+		"put off": func(s *season, id announce.ID) error {
+			d := s.status(id).Announcement
+			d.Event.Cancelled, d.Event.Postponed = true, true
+			_, err := s.Amend(s.Context(), id, 1, d, "test")
+			return err
+		},
 		"taken back": func(s *season, id announce.ID) error { return s.Retract(s.Context(), id, 1, "test") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -393,6 +399,9 @@ func TestWavesEndWithTheEvent(t *testing.T) {
 			}
 			if got := states(s.status(a.ID).Reminders); strings.Contains(got, "planned") {
 				t.Error(got)
+			}
+			if why := s.status(a.ID).Reminders[1].Why; name != "taken back" && !strings.Contains(why, name) {
+				t.Errorf("the last is left out because %q", why)
 			}
 		})
 	}
