@@ -30,6 +30,9 @@ Examples:
 }
 
 func (c amendCmd) Run(ctx context.Context, s *session) error {
+	if !c.Plan && (c.Yes || c.JSON) {
+		return badInput("--yes and --json belong to --plan: add it to see what the change does first, or leave them out to make the change")
+	}
 	d, err := s.readDraft(c.File)
 	if err != nil {
 		return err

@@ -107,6 +107,17 @@ func TestWhatIsMissingIsRequired(t *testing.T) {
 	}
 }
 
+// --yes and --json are of a plan: without one they would make the change that was only to be looked at.
+func TestAmendFlagsNeedAPlan(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--yes", "--json"} {
+		code, out, errs := commandIn(t, shortDir(t), markdown, "amend", "06gzzmvptafsj9p8rj9wga4xd0", "-", flag)
+		if code != exitInput || out != "" || !strings.Contains(errs, "--plan") {
+			t.Errorf("%s: exit %d\n%s%s", flag, code, out, errs)
+		}
+	}
+}
+
 // What a mail would be is shown without the marks that stand for each person's own part.
 func TestPreviewShowsNoMarks(t *testing.T) {
 	t.Parallel()
