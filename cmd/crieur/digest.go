@@ -260,7 +260,7 @@ func (c previewDigestCmd) Run(ctx context.Context, s *session) error {
 			_, err = fmt.Fprintf(s.out, "Nothing is new to them since %s: nothing would be sent.\n", moment(p.Since))
 			return err
 		}
-		_, err = fmt.Fprintf(s.out, "%s\n\n%s\n", s.painter().paint("1", p.Subject), p.Text)
+		_, err = fmt.Fprintf(s.out, "%s\n\n%s\n", s.painter().paint("1", p.Subject), withoutMarks(p.Text))
 		return err
 	})
 }

@@ -62,6 +62,12 @@ func TestDigestsOverTheAPI(t *testing.T) {
 		t.Errorf("%+v %v", p, err)
 	}
 
+	var out, errs strings.Builder
+	code := run(ctx, []string{"digest", "preview", "rust", "--for", "grace@example.com"}, []string{"CRIEUR_URL=" + d.url, "CRIEUR_TOKEN=" + d.token}, streams{strings.NewReader(""), &out, &errs})
+	if code != exitDone || strings.Contains(out.String(), ".invalid") || !strings.Contains(out.String(), "[each person’s own link]") {
+		t.Errorf("exit %d\n%s%s", code, out.String(), errs.String())
+	}
+
 	var mu sync.Mutex
 	var g sync.WaitGroup
 	var codes []int
