@@ -140,7 +140,7 @@ func TestThePlaceMovesAnHourBefore(t *testing.T) {
 		}
 	}
 	for account, want := range map[string]broadcast.Way{"slack": broadcast.WayEdit, "feed": broadcast.WayEdit, "twitter": broadcast.WayRepost, "email": broadcast.WayFollowUp,
-		"teams": broadcast.WayFollowUp, "assisted": broadcast.WayTask} {
+		"teams": broadcast.WayFollowUp, "bluesky": broadcast.WayReply, "assisted": broadcast.WayTask} {
 		if step[account] != want {
 			t.Errorf("%s: %s, want %s", account, step[account], want)
 		}

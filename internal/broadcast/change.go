@@ -175,7 +175,7 @@ func (s *Service) wayOf(c *change, t account) way {
 		w.way = WayRepost
 	case !news:
 		w.way, w.why = WayNone, "what is out cannot be edited, and only the wording changed: announce a change (kind: change) if readers must hear of it"
-	case t.Replies && t.takes(kind):
+	case t.Limits.Replies && t.takes(kind):
 		w.way = WayReply
 	case t.ability.Retract && !t.Personal && t.Idempotent == 0 && len(rows) <= 1:
 		w.way = WayRepost // where keys are remembered, a second post with the key of the first would be taken for a repeat
