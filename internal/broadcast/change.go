@@ -323,6 +323,9 @@ func (s *Service) mannerOf(w way) (announce.Manner, announce.Rest, string) {
 	case WayReply, WayFollowUp, WayNone:
 		return announce.Kept, announce.Moving, ""
 	case WayTask:
+		if w.Manual { // the channel asks, in its own words
+			return announce.Edited, announce.Moving, ""
+		}
 		if w.why != "" {
 			return announce.Edited, announce.Cannot, w.why + ": say there by hand what changed, then settle this delivery as done"
 		}

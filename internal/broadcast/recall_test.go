@@ -136,3 +136,47 @@ func TestCancelledTasks(t *testing.T) {
 		t.Errorf("%v %+v", err, tasks)
 	}
 }
+
+// A change of what a person posted is asked of them in the channel's own words, the last change only, and an address that
+// they give is one that can be followed.
+func TestAPersonIsAskedToChangeTheirPost(t *testing.T) {
+	t.Parallel()
+	s := seasonOf(t, func(b *pinboard) announce.Publisher { return b }, Account{Name: "hand", Publisher: hand{}})
+	d := meetup()
+	d.Channels = []string{"hand"}
+	a, _, err := s.Submit(t.Context(), d, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := func(verb announce.Verb, rev int, fault string) (row announce.Delivery) {
+		t.Helper()
+		s.until(fault, func() bool {
+			rows, err := s.Store.Deliveries(t.Context(), a.ID)
+			if err != nil || len(rows) != 1 {
+				t.Fatal(rows, err)
+			}
+			row = rows[0]
+			return row.Rest == announce.Person && row.Fault == fault && wantedOf(row) == Wanted{Verb: verb, Rev: rev}
+		})
+		return row
+	}
+	row := task(announce.Publish, 1, "post it")
+	for _, wrong := range []string{"there", "javascript:alert(1)"} {
+		if _, err := s.Settle(t.Context(), a.ID, row.ID, Finished, nil, announce.Receipt{URL: wrong}, "ada"); err == nil || !strings.Contains(err.Error(), "is not a web address") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	if _, err := s.Settle(t.Context(), a.ID, row.ID, Finished, nil, announce.Receipt{URL: "https://example.org/1"}, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	for rev, place := range []string{"Pacini", "Salle 3"} {
+		d.Event.Venue = &announce.Venue{Name: place}
+		if _, err := s.Amend(t.Context(), a.ID, rev+1, d, "test"); err != nil {
+			t.Fatal(err)
+		}
+		task(announce.Amend, rev+2, "change it")
+	}
+	if row, err = s.Settle(t.Context(), a.ID, row.ID, Finished, nil, announce.Receipt{}, "ada"); err != nil || row.Shown != 3 || row.Receipt.URL != "https://example.org/1" || row.Todo() != announce.Nothing {
+		t.Errorf("%v %+v", err, row)
+	}
+}

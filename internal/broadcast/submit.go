@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -287,9 +288,14 @@ const (
 	Finished Saw = "done"     // the person did by hand what was wanted
 )
 
-// Settle records what a person saw of a delivery that rests, and lets it go on. With seen, a Faults when something else is
-// wanted now than when they looked.
+// Settle records what a person saw of a delivery that rests, and lets it go on. A Faults when the receipt's URL is not a web
+// address, and, with seen, when something else is wanted now than when they looked.
 func (s *Service) Settle(ctx context.Context, id announce.ID, delivery string, saw Saw, seen *Wanted, r announce.Receipt, actor string) (announce.Delivery, error) {
+	if r.URL != "" {
+		if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(r.URL) > 2000 {
+			return announce.Delivery{}, announce.Faults{{Field: "url", Say: "is not a web address: write https://example.org/page"}}
+		}
+	}
 	now := s.Store.Now()
 	before, err := s.Store.Delivery(ctx, delivery)
 	if err != nil {

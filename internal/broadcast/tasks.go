@@ -120,12 +120,6 @@ func (s *Service) TaskByKey(ctx context.Context, delivery, key string) (Task, er
 
 // Finish settles a task as the person on its page says: at is where the post can be seen, if they told.
 func (s *Service) Finish(ctx context.Context, t Task, saw Saw, seen Wanted, at string) error {
-	if at != "" {
-		u, err := url.Parse(at)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(at) > 2000 {
-			return announce.Faults{{Field: "url", Say: "is not a web address: write https://example.org/page"}}
-		}
-	}
 	_, err := s.Settle(ctx, t.Announcement, t.Delivery.ID, saw, &seen, announce.Receipt{URL: at}, "a person with the task's link")
 	if errors.Is(err, store.ErrFenced) {
 		return announce.Faults{{Field: "delivery", Say: "is being worked on this moment: try again in a minute"}}
