@@ -101,11 +101,14 @@ func (s *session) statement(st proof.Statement) error {
 	fmt.Fprintf(s.out, "%s, revision %d, %s\nas of %s, by %s %s\n", printable(string(a.ID)), a.Rev, word, moment(st.MadeAt), printable(st.Community), printable(st.Server))
 	var rows [][]string
 	for _, x := range st.Places {
-		when := ""
+		when, rev := "", "-" // nothing can be seen
 		if x.At != nil {
 			when = moment(*x.At)
 		}
-		rows = append(rows, []string{printable(x.Account), printable(string(x.Language)), p.state(printable(string(x.State))), fmt.Sprint(x.Rev), when, fmt.Sprint(x.Attempts), printable(x.URL)})
+		if x.Rev > 0 {
+			rev = fmt.Sprint(x.Rev)
+		}
+		rows = append(rows, []string{printable(x.Account), printable(string(x.Language)), p.state(printable(string(x.State))), rev, when, fmt.Sprint(x.Attempts), printable(x.URL)})
 	}
 	for _, x := range st.People {
 		rows = append(rows, []string{printable(x.Account), "", "", "", "", "", peopleTold(x)})

@@ -96,4 +96,11 @@ func TestProof(t *testing.T) {
 	if r.StatusCode != http.StatusOK {
 		t.Errorf("the page answers %d", r.StatusCode)
 	}
+	if err := d.Retract(context.Background(), a.ID, 1); err != nil {
+		t.Fatal(err)
+	}
+	d.settle(t, a.ID)
+	if out := strings.Join(strings.Fields(call(0, string(a.ID))), " "); !strings.Contains(out, "slack fr retracted - ") {
+		t.Errorf("what nobody can see any more has a revision:\n%s", out)
+	}
 }
