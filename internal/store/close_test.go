@@ -310,3 +310,50 @@ func TestClosedAfterALostCall(t *testing.T) {
 		idle(t, db, id)
 	})
 }
+
+// Whoever's letter is about to be repeated after its call was lost, by a server that died while the event was called off, hears
+// that it is off: between the look at the lost call and the repeat nothing is on record as called.
+func TestClosedWhileACallIsLost(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		add(t, db, 1)
+		for _, early := range []bool{true, false} { // whether people to tell are found before that moment
+			s := sample(db).personal(db, "email")
+			id := save(t, db, s)
+			planAll(t, db, 10)
+			lost := write(t, db, id)
+			n := s.next(db)
+			n.Plans = []Plan{{Account: "email", Next: db.Now(), Keeps: true}}
+			f := following(db, n)
+			f.Announcement.Kind, f.Announcement.Channels = announce.KindCancellation, []string{"email"}
+			if told, err := db.Change(t.Context(), 1, n, Change{Follow: &f, Close: true}); !told || err != nil {
+				t.Fatal(told, err)
+			}
+			if early {
+				planAll(t, db, 10)
+			}
+			end(t, db, refused(lost, func(d *announce.Delivery) { d.Cuts, d.Next = 1, db.Now().Add(time.Second) }))
+			planAll(t, db, 10)
+			silent := func(id announce.ID) {
+				t.Helper()
+				b := lease(t, db, id, 1)
+				if len(b.Letters) != 1 {
+					t.Fatalf("early %t: %d letters are due", early, len(b.Letters))
+				}
+				if began, _, err := db.Advance(t.Context(), nil, b.Letters[0]); began == Begun || err != nil {
+					t.Fatalf("early %t: %v %v", early, began, err)
+				}
+			}
+			silent(f.Announcement.ID) // it waits for what becomes of the repeat
+			p.clock.forward(2 * time.Minute)
+			silent(id)
+			if c := balanced(t, db, id, "email"); c.By[announce.Unknown] != 1 {
+				t.Errorf("%+v", c)
+			}
+			p.clock.forward(2 * time.Minute)
+			if got := deliver(t, db, f.Announcement.ID); got.Address != lost.Address {
+				t.Errorf("told %d", got.Address)
+			}
+		}
+	})
+}

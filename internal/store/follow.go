@@ -41,12 +41,13 @@ const anybodyReminded = `SELECT 1 FROM announcements other JOIN plans theirs ON 
 	WHERE other.of = ? AND other.of <> '' AND theirs.account = ? AND theirs.follows = 0
 	GROUP BY theirs.id HAVING SUM(n.calling + n.published + n.unknown) > 0 LIMIT 1`
 
-// told is the condition that somebody has, or is just getting, a letter of the plan that is followed from before its
+// told is the condition that somebody has, is just getting, or may have by a call that was lost, a letter of the plan that is followed from before its
 // revision, or a digest or a reminder that tells of it. Topics, languages and frequency do not matter: whoever was told of
 // something hears what became of it.
 func (who audience) told(now time.Time) (string, []any) {
 	return `channel || '' = ? AND standing = 'active' AND paused_until <= ? AND (EXISTS (SELECT 1 FROM letters told WHERE told.plan = ? AND told.address = addresses.id
-		AND (told.told > 0 AND told.told < ? OR told.calling = 'publish' AND told.call_rev < ?)) OR EXISTS (` + inEdition + ` AND read.address = addresses.id) OR ` + reminded + `)`,
+		AND (told.told > 0 AND told.told < ? OR told.calling = 'publish' AND told.call_rev < ?
+		OR told.calling = '' AND told.rest = '' AND told.told = 0 AND told.repeats + told.cuts > 0)) OR EXISTS (` + inEdition + ` AND read.address = addresses.id) OR ` + reminded + `)`,
 		[]any{who.channel, us(now), who.follows, who.before, who.before, who.follows, who.before, who.follows, who.before}
 }
 

@@ -32,9 +32,10 @@ func (l lastTold) before(rev int) (since int, older bool) {
 // are those of every channel: one address has only those of its own.
 func letterTold(which string) string {
 	const (
-		how     = `, CASE WHEN l.told > 0 THEN 1 ELSE 0 END AS sure, CASE WHEN l.calling = 'publish' AND l.rest = '' THEN 1 ELSE 0 END AS moving `
-		form    = `CASE WHEN l.told > 0 THEN l.told ELSE l.call_rev END`
-		arrived = ` AND (l.told > 0 OR l.calling = 'publish')`
+		again   = `l.calling = '' AND l.rest = '' AND l.told = 0 AND l.repeats + l.cuts > 0` // a call was lost, and is about to be repeated
+		how     = `, CASE WHEN l.told > 0 THEN 1 ELSE 0 END AS sure, CASE WHEN l.calling = 'publish' AND l.rest = '' OR ` + again + ` THEN 1 ELSE 0 END AS moving `
+		form    = `CASE WHEN l.told > 0 THEN l.told WHEN l.calling = 'publish' THEN l.call_rev ELSE l.rev END`
+		arrived = ` AND (l.told > 0 OR l.calling = 'publish' OR ` + again + `)`
 	)
 	return `SELECT l.address, ` + form + ` AS rev` + how + `FROM letters l WHERE l.plan = ?` + which + arrived + `
 		UNION ALL
