@@ -26,6 +26,32 @@ func (t *tx) putItems(ctx context.Context, a announce.Announcement) error {
 const inEdition = `SELECT read.address FROM digest_items i CROSS JOIN letters read WHERE i.announcement = (SELECT announcement FROM plans WHERE id = ?) AND i.rev < ?
 	AND read.plan = i.plan AND (read.told > 0 AND read.told = i.edition_rev OR read.calling = 'publish' AND read.call_rev = i.edition_rev)`
 
+// begunEditions finds the editions of which inEdition tells, with the revision that does, but for those none of whose letters
+// was begun: their tallies say so, without a look at the letters.
+const begunEditions = `SELECT i.plan, i.edition_rev FROM digest_items i WHERE i.announcement = (SELECT announcement FROM plans WHERE id = ?) AND i.rev < ?
+	AND EXISTS (SELECT 1 FROM tallies n WHERE n.plan = i.plan AND (n.calling <> 0 OR n.published <> 0 OR n.failed <> 0 OR n.unknown <> 0 OR n.retracted <> 0 OR n.skipped <> 0))`
+
+// anybodyRead reports whether inEdition finds somebody.
+func (c conn) anybodyRead(ctx context.Context, plan int64, before int) (found bool, err error) {
+	var editions [][2]int64
+	if err := c.each(ctx, begunEditions, []any{plan, before}, func(scan func(...any) error) error {
+		var e [2]int64
+		err := scan(&e[0], &e[1])
+		editions = append(editions, e)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	for _, e := range editions {
+		var one int
+		if found, err = c.one(ctx, `SELECT 1 FROM letters WHERE plan = ? AND (told > 0 AND told = ? OR calling = 'publish' AND call_rev = ?) LIMIT 1`,
+			[]any{e[0], e[1], e[1]}, &one); err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
 // waits holds the letters of an edition that tells of what was changed, called off or taken back since: it is written anew
 // within seconds.
 func (t *tx) waits(ctx context.Context, p *plan) (err error) {

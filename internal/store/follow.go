@@ -162,8 +162,8 @@ func (t *tx) followed(ctx context.Context, a announce.Announcement, f *Submissio
 		}
 		if planned {
 			if planned, err = t.anybodyTold(ctx, p.id); err == nil && !planned {
-				var one int64
-				if planned, err = t.one(ctx, inEdition+` LIMIT 1`, []any{p.id, a.Rev}, &one); err == nil && !planned {
+				if planned, err = t.anybodyRead(ctx, p.id, a.Rev); err == nil && !planned {
+					var one int64
 					planned, err = t.one(ctx, anybodyReminded, []any{string(a.ID), account}, &one)
 				}
 			}

@@ -463,7 +463,23 @@ func TestFollowAnEditedDigest(t *testing.T) {
 				string(id), rev, rev, string(digest)))
 		}
 		tells(1)
+		var plan int64
+		_, err := db.read().one(t.Context(), `SELECT id FROM plans WHERE announcement = ? AND account = 'email'`, []any{string(id)}, &plan)
+		must(t, err)
+		read := func(when string, editions int, want bool) {
+			t.Helper()
+			n := 0
+			must(t, db.read().each(t.Context(), begunEditions, []any{plan, 2}, func(scan func(...any) error) error {
+				n++
+				return scan(new(int64), new(int64))
+			}))
+			if found, err := db.read().anybodyRead(t.Context(), plan, 2); err != nil || found != want || n != editions {
+				t.Errorf("%s: read %v, %d editions looked at, %v", when, found, n, err)
+			}
+		}
+		read("while the edition waits", 0, false)
 		reader := deliver(t, db, digest)
+		read("when it is out", 1, true)
 		groups, err := db.LastTold(t.Context(), id)
 		if must(t, err); !maps.Equal(groups["email"], map[int]int{1: 1}) || len(groups["sms"]) > 0 {
 			t.Errorf("%v", groups)
