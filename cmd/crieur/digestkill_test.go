@@ -21,7 +21,7 @@ import (
 // whoever has seen everything gets none. DIGEST_PEOPLE says for how many.
 func TestKillDigest(t *testing.T) {
 	t.Parallel()
-	people := number("DIGEST_PEOPLE", 2000)
+	people := number("DIGEST_PEOPLE", 1000)
 	c := newChild(t, newWorld(t), 0)
 	address := freeAddress(t)
 	host, port, _ := net.SplitHostPort(address)
