@@ -65,59 +65,6 @@ func (s *Service) think(ctx context.Context, old, now announce.Announcement) (c 
 	return c, s.tellChange(ctx, &c)
 }
 
-// payable leaves those of some ways for which the account's budget of the month is not enough: another message takes the place
-// of a post anew, and a person that of a message.
-func (s *Service) payable(ctx context.Context, c *change, ways ...Way) (changed bool, err error) {
-	for i := range c.ways {
-		w := &c.ways[i]
-		out := slices.ContainsFunc(c.rows, func(d announce.Delivery) bool {
-			return d.Account == w.Name && d.Wanted && (d.Shown > 0 || d.Calling != announce.Nothing)
-		})
-		if !out || w.Personal || !slices.Contains(ways, w.way) {
-			continue
-		}
-		all := payloadsOf(saidTo(c.said.payloads, 0), w.Name)
-		if w.way == WayRepost {
-			all = payloadsOf(c.composed.payloads, w.Name)
-		}
-		cost, left, err := s.quote(ctx, w.account, all)
-		if err != nil {
-			return changed, err
-		}
-		if w.way == WayRepost {
-			for _, d := range rowsOf(c.rows, w.Name) {
-				left += d.Paid // for a post anew that an earlier change asked for
-			}
-		}
-		if cost <= left {
-			continue
-		}
-		changed = true
-		w.why = fmt.Sprintf("%s costs %.3f $, and %.3f $ of the month's budget are left", w.way, float64(cost)/1e6, float64(left)/1e6)
-		if w.way == WayRepost && w.takes(c.tells()) && !slices.ContainsFunc(rowsOf(c.rows, w.Name), repostPending) {
-			w.way = WayFollowUp
-		} else {
-			w.way = WayTask
-		}
-	}
-	return changed, nil
-}
-
-// quote is what messages cost on an account, and what is left of its budget of the month.
-func (s *Service) quote(ctx context.Context, a account, all []store.Payload) (cost, left int64, err error) {
-	priced, ok := a.Publisher.(announce.Coster)
-	if !ok || a.Budget <= 0 {
-		return 0, 0, nil
-	}
-	for _, p := range all {
-		if err := s.guard(a.Name, func() error { cost += priced.Cost(p.Message); return nil }); err != nil {
-			return 0, 0, nil // the call will tell
-		}
-	}
-	spent, err := s.Store.Spent(ctx, a.Name, s.Store.Now())
-	return cost, max(0, a.Budget-spent), err
-}
-
 // called reports whether an amendment calls the event off, or says so still.
 func called(a announce.Announcement) bool {
 	switch a.Kind {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/base32"
 	"encoding/binary"
@@ -137,4 +138,47 @@ func (t *tx) putLetter(ctx context.Context, before announce.State, l *Letter) er
 	t.count(l.Plan, before, -1)
 	t.count(l.Plan, l.State(), 1)
 	return err
+}
+
+// settleLetter is SettleByPerson for a letter.
+func (db *DB) settleLetter(ctx context.Context, plan, address int64, change func(announce.Delivery) (announce.Delivery, error), actor string) (announce.Delivery, error) {
+	var settled announce.Delivery
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.advisory(ctx, lockGate, true); err != nil {
+			return err
+		}
+		all, err := t.plans(ctx, `id = ?`+t.lock("FOR NO KEY UPDATE"), plan)
+		if err != nil || len(all) == 0 {
+			return cmp.Or(err, ErrNotFound)
+		}
+		l, found, err := t.letter(ctx, plan, address)
+		if err != nil || !found {
+			return cmp.Or(err, ErrNotFound)
+		}
+		var one int
+		taken, err := t.one(ctx, `SELECT 1 FROM leases WHERE plan = ? AND first <= ? AND last >= ? AND later = ? AND lease_until > ?`,
+			[]any{plan, address, address, flag(l.later()), us(t.now)}, &one)
+		if err != nil || taken && l.Todo() != announce.Nothing {
+			return cmp.Or(err, ErrFenced)
+		}
+		before := l.State()
+		l.Announcement, l.Account = all[0].announcement, all[0].account
+		d, err := change(l.Delivery)
+		if err != nil {
+			return err
+		}
+		d.Rev, d.Wanted = l.Rev, l.Wanted
+		h := held{Delivery: l.Delivery}
+		h.record(d)
+		l.arrive(h.Delivery)
+		l.keep(&all[0])
+		l.place()
+		settled = l.Delivery
+		t.log(Event{Actor: actor, What: "settled", Announcement: l.Announcement, Delivery: l.ID, Account: l.Account, State: l.State(), Detail: detail(l.Delivery)})
+		if _, err := t.exec(ctx, `UPDATE plans SET open = 1 WHERE id = ?`, plan); err != nil {
+			return err
+		}
+		return t.putLetter(ctx, before, l)
+	})
+	return settled, err
 }
